@@ -1,0 +1,72 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// MARK: Plugins
+
+/// One folder under Plugins/: a dynamic library that exports `martlet_plugin_entry` alone.
+struct Plugin {
+    /// The folder, such as "Models/Llama". The target and library are named by it: ModelsLlama, libModelsLlama.so.
+    let folder: String
+    /// What it links beyond PluginKit.
+    var links: [Target.Dependency] = []
+    /// C sources that stand in subfolders of the plugin's own as targets of their own.
+    var exclude: [String] = []
+    var target: String { folder.split(separator: "/").joined() }
+}
+
+/// Adding a plugin is one line here and one in plugins.json at most.
+let plugins: [Plugin] = []
+
+// MARK: System libraries
+
+func system(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let systemLibraries: [Target] = [
+    system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
+]
+
+// MARK: The house
+
+/// A room of the house: a Swift module under Sources/ that only the package itself imports.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(name)")
+}
+
+let rooms: [Target] = [
+    .target(name: "PluginAPI", path: "Sources/PluginAPI"),
+    .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
+    room("PluginKit", ["PluginAPI", "JSON"]),
+    .executableTarget(name: "martlet", dependencies: ["JSON"], path: "Sources/martlet"),
+]
+
+/// Targets that several plugins link statically.
+let shared: [Target] = []
+
+/// One test target a room, and one for each folder of Plugins/.
+let tests: [Target] = [
+    .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests")
+]
+
+// MARK: The package
+
+let exports = "\(Context.packageDirectory)/Sources/PluginAPI/exports.map"
+
+let package = Package(
+    name: "martlet",
+    products: [.executable(name: "martlet", targets: ["martlet"])]
+        + plugins.map { .library(name: $0.target, type: .dynamic, targets: [$0.target]) },
+    targets: systemLibraries + rooms + shared + tests
+        + plugins.map { plugin in
+            .target(
+                name: plugin.target, dependencies: ["PluginKit"] + plugin.links, path: "Plugins/\(plugin.folder)",
+                exclude: ["plugin.json"] + plugin.exclude,
+                linkerSettings: [
+                    .unsafeFlags(["-Xlinker", "--version-script=\(exports)", "-Xlinker", "-z", "-Xlinker", "nodelete"])
+                ])
+        },
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11,
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,3 @@
+#ifndef MARTLET_MARTLET_H
+#define MARTLET_MARTLET_H
+#endif

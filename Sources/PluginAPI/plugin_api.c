@@ -1,0 +1,2 @@
+/* The contract is headers only; this file makes the compiler read them as C11. */
+#include "martlet/martlet.h"

@@ -1,0 +1,2 @@
+import JSON
+print(JSON.null.text())
