@@ -42,10 +42,13 @@ let rooms: [Target] = [
 ]
 
 /// Targets that several plugins link statically.
-let shared: [Target] = []
+let shared: [Target] = [
+    .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")])
+]
 
 /// One test target a room, and one for each folder of Plugins/.
 let tests: [Target] = [
+    .testTarget(name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests"),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests")
 ]
 
