@@ -36,6 +36,7 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
+    room("Data", ["JSON"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     .executableTarget(name: "martlet", dependencies: ["JSON"], path: "Sources/martlet"),
@@ -49,6 +50,7 @@ let shared: [Target] = [
 /// One test target a room, and one for each folder of Plugins/.
 let tests: [Target] = [
     .testTarget(name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests"),
+    .testTarget(name: "DataTests", dependencies: ["Data"], path: "Tests/DataTests"),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests")
 ]
 
