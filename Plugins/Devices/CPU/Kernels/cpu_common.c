@@ -35,23 +35,26 @@ static mk_level detect(void) { return MK_LEVEL_NEON; }
 static mk_level detect(void) { return MK_LEVEL_PORTABLE; }
 #endif
 
-static _Atomic int current = -1;
+static _Atomic int best = -1;
+static _Thread_local mk_level limit = MK_LEVEL_AVX512_DOT;
+
+static mk_level limited(mk_level level) {
+    if (level <= limit) return level;
+    return limit == MK_LEVEL_NEON ? MK_LEVEL_PORTABLE : limit;  // NEON is not below AVX2
+}
 
 mk_level mk_current_level(void) {
-    int level = atomic_load_explicit(&current, memory_order_relaxed);
+    int level = atomic_load_explicit(&best, memory_order_relaxed);
     if (level < 0) {
         level = detect();
-        atomic_store_explicit(&current, level, memory_order_relaxed);
+        atomic_store_explicit(&best, level, memory_order_relaxed);
     }
-    return (mk_level)level;
+    return limited((mk_level)level);
 }
 
 mk_level mk_limit_level(mk_level most) {
-    mk_level best = detect();
-    mk_level level = most < best ? most : best;
-    if (level == MK_LEVEL_NEON && best != MK_LEVEL_NEON) level = MK_LEVEL_PORTABLE;
-    atomic_store_explicit(&current, level, memory_order_relaxed);
-    return level;
+    limit = most;
+    return mk_current_level();
 }
 
 const char *mk_level_name(mk_level level) {

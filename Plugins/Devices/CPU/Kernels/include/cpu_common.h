@@ -45,10 +45,11 @@ typedef enum mk_level {
     MK_LEVEL_AVX512_DOT = 4,  // and BF16, VNNI
 } mk_level;
 
-/// The level the kernels run at: the processor's best, or what `mk_limit_level` left.
+/// The level of kernels called from this thread: the processor's best, or what `mk_limit_level` left. A kernel asks once, on the
+/// caller's thread, and hands what it chose to its tiles.
 mk_level mk_current_level(void);
 
-/// Limits the level, for tests and for comparing; never raises it above the processor's. Not to be called while kernels run.
+/// Limits the level of kernels called from this thread, for tests and comparisons; never above the processor's. Returns the level.
 mk_level mk_limit_level(mk_level most);
 
 /// "AVX-512 BF16 VNNI", "AVX2" … for messages and benchmarks.

@@ -1,0 +1,141 @@
+// Products: dense f32, and linear maps over weights of every layout.
+//
+// Shapes. x [tokens, columns], w [rows, columns], y = x wᵀ + bias [tokens, rows]; all but w are f32 and row-major.
+// Each `*_scratch_bytes` function gives the size of the `scratch` its partner wants, for a number of threads; it may be called
+// with any arguments the partner takes, data pointers aside.
+//
+// Accuracy. MK_ACTIVATION_F32 multiplies in f32: the error is f32 summation's, about sqrt(columns) 2^-24 |x| |w|.
+// MK_ACTIVATION_BF16 rounds activations (and f32, f16 or quantized weights) to bf16: each factor has a relative error of at most
+// 2^-9 (unit roundoff of 8 significant bits), sums are f32; f32 subnormals count as zero. One-token products over f16 keep f32.
+// MK_ACTIVATION_INT8 applies to the layouts that `mk_int8_supported` names, and is MK_ACTIVATION_BF16 for the others. Each block of
+// 32 activations is rounded to int8 with scale s = max|x| / 127, so |error of x| <= s / 2, and the product's error is at most
+//     sum over blocks of max|x_block| / 254 * sum |w_block|,
+// the weights and the sums inside a block being exact; blocks are summed in f32.
+// Where the processor lacks BF16 or VNNI instructions, both are computed as MK_ACTIVATION_F32.
+#ifndef MARTLET_CPU_LINEAR_H
+#define MARTLET_CPU_LINEAR_H
+
+#include "cpu_common.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// MARK: Weights
+
+/// How a weight lies in memory. The Q, IQ and MXFP4 names are GGUF's block formats.
+typedef enum mk_layout {
+    MK_LAYOUT_F32,
+    MK_LAYOUT_F16,
+    MK_LAYOUT_BF16,
+    MK_LAYOUT_Q4_0,
+    MK_LAYOUT_Q4_1,
+    MK_LAYOUT_Q5_0,
+    MK_LAYOUT_Q5_1,
+    MK_LAYOUT_Q8_0,
+    MK_LAYOUT_Q2_K,
+    MK_LAYOUT_Q3_K,
+    MK_LAYOUT_Q4_K,
+    MK_LAYOUT_Q5_K,
+    MK_LAYOUT_Q6_K,
+    MK_LAYOUT_IQ4_NL,
+    MK_LAYOUT_IQ4_XS,
+    MK_LAYOUT_MXFP4,
+    /// 4-bit codes into `codebook`, the even column in the high nibble (bitsandbytes NF4 and FP4); w = codebook[q] * scale.
+    MK_LAYOUT_CODEBOOK4,
+    /// `bits`-wide unsigned integers, a little-endian bit stream in each row; w = (q - zero) * scale.
+    MK_LAYOUT_AFFINE,
+    /// FP8 E4M3 (no infinities, NaN at 0x7f and 0xff); w = value * scale, scales over [group_rows, group] blocks.
+    MK_LAYOUT_FP8_E4M3,
+    MK_LAYOUT_COUNT,
+} mk_layout;
+
+typedef enum mk_scale_type { MK_SCALE_F32, MK_SCALE_F16, MK_SCALE_BF16 } mk_scale_type;
+
+/// A weight [rows, columns], or several stacked. Nothing is owned.
+typedef struct mk_weight {
+    mk_layout layout;
+    bool repacked;     ///< data is what `mk_repack` wrote
+    uint8_t bits;      ///< AFFINE: 2, 3, 4, 5, 6 or 8
+    mk_scale_type scale_type;
+    size_t rows, columns;
+    size_t row_bytes;  ///< from one row to the next in data; `mk_row_bytes` if the rows are dense
+    const void *data;
+    /// CODEBOOK4, AFFINE: [rows, ceil(columns / group)]. FP8_E4M3: [ceil(rows / group_rows), ceil(columns / group)].
+    const void *scales;
+    const void *zeros;  ///< AFFINE: like scales, or NULL for 2^(bits - 1)
+    size_t group, group_rows;
+    const float *codebook;  ///< CODEBOOK4: 16 entries
+} mk_weight;
+
+/// Columns in one block of the layout; `columns` of a weight must be a multiple (GGUF's rule). 1 for layouts without blocks.
+size_t mk_block_columns(mk_layout layout);
+
+/// Bytes of one dense row; 0 if `columns` does not fit the layout.
+size_t mk_row_bytes(mk_layout layout, uint8_t bits, size_t columns);
+
+/// Turns `count` rows from `row` on to f32.
+void mk_dequantize_rows(const mk_weight *weight, size_t row, size_t count, float *to, size_t ld);
+
+/// Writes row ids[i] of the table to row i; an id outside the table gives a row of zeros.
+void mk_embedding(const mk_pool *pool, const mk_weight *table, const int32_t *ids, size_t count, float *to, size_t ld);
+
+// MARK: Repacking
+
+/// Whether the layout has a repacked form that streams faster on this processor. `rows` must also be a multiple of 16 and the
+/// rows dense; the caller repacks once at load and may then let go of the original.
+bool mk_can_repack(const mk_weight *weight);
+
+/// Bytes of the repacked weight: the original's, a few hundredths more for Q4_K and Q5_K. `to` must be 64-byte aligned.
+size_t mk_repacked_bytes(const mk_weight *weight);
+
+/// Rewrites the weight at `to` and returns its description. Every function here takes either form.
+mk_weight mk_repack(const mk_pool *pool, const mk_weight *weight, void *to);
+
+// MARK: Products
+
+typedef enum mk_activation { MK_ACTIVATION_F32, MK_ACTIVATION_BF16, MK_ACTIVATION_INT8 } mk_activation;
+
+/// Whether MK_ACTIVATION_INT8 takes this weight on this processor.
+bool mk_int8_supported(const mk_weight *weight);
+
+/// C [m, n] = alpha op(A) op(B) + beta C, op(A) [m, k], op(B) [k, n]; a transposed operand is stored the other way round. C may hold
+/// anything if beta is 0. `factors` may round A and B to bf16 as MK_ACTIVATION_BF16 does.
+typedef struct mk_gemm {
+    bool transpose_a, transpose_b;
+    size_t m, n, k;
+    float alpha;
+    const float *a;
+    size_t lda;
+    const float *b;
+    size_t ldb;
+    float beta;
+    float *c;
+    size_t ldc;
+    mk_activation factors;
+} mk_gemm;
+
+size_t mk_gemm_scratch_bytes(const mk_gemm *gemm, size_t threads);
+void mk_gemm_f32(const mk_pool *pool, const mk_gemm *gemm, void *scratch);
+
+/// `count` products of one shape; the strides say how far A, B and C of the next lie (0 repeats an operand; not for C).
+size_t mk_gemm_batched_scratch_bytes(const mk_gemm *gemm, size_t threads);
+void mk_gemm_batched(const mk_pool *pool, const mk_gemm *gemm, size_t count, size_t stride_a, size_t stride_b,
+                     size_t stride_c, void *scratch);
+
+/// y [tokens, rows] = x wᵀ + bias; bias [rows] may be NULL.
+size_t mk_linear_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads);
+void mk_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
+               mk_activation activation, float *y, size_t ldy, void *scratch);
+
+/// dx [tokens, columns] = dy w.
+size_t mk_linear_backward_input_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation,
+                                              size_t threads);
+void mk_linear_backward_input(const mk_pool *pool, const float *dy, size_t lddy, size_t tokens, const mk_weight *weight,
+                              mk_activation activation, float *dx, size_t lddx, void *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

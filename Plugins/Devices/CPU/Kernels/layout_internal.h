@@ -1,0 +1,20 @@
+// Reading weights of any layout as f32.
+#ifndef MARTLET_LAYOUT_INTERNAL_H
+#define MARTLET_LAYOUT_INTERNAL_H
+
+#include "cpu_linear.h"
+
+/// Columns that `layout_unpack` reads together: `first` and `columns` must be multiples, the end of a row aside.
+static inline size_t layout_block(const mk_weight *weight) { return mk_block_columns(weight->layout); }
+
+/// Turns columns first..<first + columns of `rows` rows to f32 at `to`, `ld` apart.
+void layout_unpack(const mk_weight *weight, size_t row, size_t rows, size_t first, size_t columns, float *to, size_t ld);
+
+/// The same of one row: `blocks` blocks at `from`, in plain C. One for each GGUF layout.
+typedef void (*layout_block_reader)(const uint8_t *from, size_t blocks, float *to);
+layout_block_reader layout_gguf_reader(mk_layout layout);
+
+/// Bytes of one block of a GGUF layout; 0 for the others.
+size_t layout_block_bytes(mk_layout layout);
+
+#endif

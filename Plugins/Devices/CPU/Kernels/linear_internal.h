@@ -1,0 +1,31 @@
+// How `mk_linear` divides its work: a few tokens read the weight's rows as they lie, more go through packed tiles.
+#ifndef MARTLET_LINEAR_INTERNAL_H
+#define MARTLET_LINEAR_INTERNAL_H
+
+#include "gemm_internal.h"
+
+/// Most tokens for which rows are read as they lie.
+#define LINEAR_FEW_TOKENS ((size_t)8)
+
+/// Dot products of one row of `columns` elements with up to LINEAR_FEW_TOKENS vectors `ld` elements apart; writes sums[token].
+/// x holds f32, or bf16 where the kernel's name says so.
+typedef void (*linear_dot)(const void *row, const void *x, size_t ld, size_t tokens, size_t columns, float *sums);
+
+typedef struct linear_dots {
+    linear_dot f32, f16, bf16;
+    linear_dot bf16_bf16;                                        // NULL: round nothing, use bf16
+    void (*round_bf16)(const float *from, size_t count, uint16_t *to);
+} linear_dots;
+
+const linear_dots *linear_dots_table(void);
+extern const linear_dots linear_dots_portable;
+#if defined(__x86_64__)
+extern const linear_dots linear_dots_avx2, linear_dots_avx512, linear_dots_avx512_dot;
+#endif
+
+/// y = x wᵀ + bias for at most LINEAR_FEW_TOKENS tokens, any layout that is not repacked.
+size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads);
+void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
+                 mk_activation activation, float *y, size_t ldy, void *scratch);
+
+#endif

@@ -1,0 +1,108 @@
+// Few tokens: the weight is read once, row after row, in the order in which it lies in memory, so that the products run at the
+// speed of reading. Each row meets all tokens while it is in registers.
+#include "layout_internal.h"
+#include "linear_internal.h"
+
+// Rows a task takes: about 256 KiB of weight, so that each stream is long.
+static size_t task_rows(const mk_weight *weight) {
+    size_t bytes = weight->row_bytes ? weight->row_bytes : 1;
+    size_t rows = mk_max(16, ((size_t)256 << 10) / bytes);
+    return mk_min(rows, mk_max(16, mk_ceil_div(weight->rows, 8)));
+}
+
+static bool rounds(const mk_weight *weight, mk_activation activation) {
+    return weight->layout == MK_LAYOUT_BF16 && activation != MK_ACTIVATION_F32 && linear_dots_table()->bf16_bf16;
+}
+
+static bool direct(const mk_weight *weight) {
+    return weight->layout == MK_LAYOUT_F32 || weight->layout == MK_LAYOUT_F16 || weight->layout == MK_LAYOUT_BF16;
+}
+
+static size_t row_scratch(const mk_weight *weight) {
+    return direct(weight) ? 0 : mk_align_up(weight->columns * sizeof(float));
+}
+
+size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads) {
+    size_t bytes = MK_ALIGN + threads * row_scratch(weight);
+    if (rounds(weight, activation)) bytes += mk_align_up(tokens * weight->columns * sizeof(uint16_t));
+    return bytes;
+}
+
+struct run {
+    const mk_weight *weight;
+    const void *x;
+    size_t ldx, tokens, rows;
+    const float *bias;
+    float *y;
+    size_t ldy;
+    linear_dot dot;
+    uint8_t *scratch;
+    size_t scratch_bytes;
+};
+
+static void multiply(void *arg, size_t index, size_t thread) {
+    const struct run *run = arg;
+    const mk_weight *weight = run->weight;
+    float *unpacked = (float *)(void *)(run->scratch + thread * run->scratch_bytes);
+    size_t last = mk_min((index + 1) * run->rows, weight->rows);
+    for (size_t row = index * run->rows; row < last; row++) {
+        const void *from = (const uint8_t *)weight->data + row * weight->row_bytes;
+        if (run->scratch_bytes) {
+            layout_unpack(weight, row, 1, 0, weight->columns, unpacked, 0);
+            from = unpacked;
+        }
+        float sums[LINEAR_FEW_TOKENS];
+        run->dot(from, run->x, run->ldx, run->tokens, weight->columns, sums);
+        for (size_t t = 0; t < run->tokens; t++) run->y[t * run->ldy + row] = sums[t] + (run->bias ? run->bias[row] : 0);
+    }
+}
+
+void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
+                 mk_activation activation, float *y, size_t ldy, void *scratch) {
+    const linear_dots *dots = linear_dots_table();
+    uint8_t *cursor = scratch;
+    struct run run = {.weight = weight, .x = x, .ldx = ldx, .tokens = tokens, .rows = task_rows(weight), .bias = bias,
+                      .y = y, .ldy = ldy, .dot = dots->f32, .scratch_bytes = row_scratch(weight)};
+    if (weight->layout == MK_LAYOUT_F16) run.dot = dots->f16;
+    if (weight->layout == MK_LAYOUT_BF16) run.dot = dots->bf16;
+    if (rounds(weight, activation)) {
+        uint16_t *rounded = mk_take(&cursor, mk_align_up(tokens * weight->columns * sizeof(uint16_t)));
+        for (size_t t = 0; t < tokens; t++) dots->round_bf16(x + t * ldx, weight->columns, rounded + t * weight->columns);
+        run.x = rounded;
+        run.ldx = weight->columns;
+        run.dot = dots->bf16_bf16;
+    }
+    run.scratch = mk_take(&cursor, 0);
+    mk_parallel(pool, mk_ceil_div(weight->rows, run.rows), multiply, &run);
+}
+
+const linear_dots *linear_dots_table(void) {
+#if defined(__x86_64__)
+    mk_level level = mk_current_level();
+    if (level >= MK_LEVEL_AVX512_DOT) return &linear_dots_avx512_dot;
+    if (level >= MK_LEVEL_AVX512) return &linear_dots_avx512;
+    if (level >= MK_LEVEL_AVX2) return &linear_dots_avx2;
+#endif
+    return &linear_dots_portable;
+}
+
+// MARK: Plain C
+
+#define DOT(name, type, convert)                                                                                \
+    static void name(const void *row, const void *x, size_t ld, size_t tokens, size_t columns, float *sums) {   \
+        const type *w = row;                                                                                    \
+        for (size_t t = 0; t < tokens; t++) {                                                                   \
+            const float *v = (const float *)x + t * ld;                                                         \
+            float part[8] = {0};                                                                                \
+            size_t c = 0;                                                                                       \
+            for (; c + 8 <= columns; c += 8)                                                                    \
+                for (size_t i = 0; i < 8; i++) part[i] += convert(w[c + i]) * v[c + i];                         \
+            for (size_t i = 0; c < columns; c++, i++) part[i] += convert(w[c]) * v[c];                          \
+            sums[t] = ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7])); \
+        }                                                                                                       \
+    }
+DOT(dot_f32, float, )
+DOT(dot_f16, uint16_t, mk_f16_to_f32)
+DOT(dot_bf16, uint16_t, mk_bf16_to_f32)
+
+const linear_dots linear_dots_portable = {.f32 = dot_f32, .f16 = dot_f16, .bf16 = dot_bf16};
