@@ -44,7 +44,8 @@ let rooms: [Target] = [
 
 /// Targets that several plugins link statically.
 let shared: [Target] = [
-    .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")])
+    .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")]),
+    .executableTarget(name: "kernelbench", dependencies: ["CPUKernels"], path: "Benchmarks/Kernels"),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
