@@ -15,7 +15,9 @@ struct Plugin {
 }
 
 /// Adding a plugin is one line here and one in plugins.json at most.
-let plugins: [Plugin] = []
+let plugins: [Plugin] = [
+    Plugin(folder: "Checkpoints/Safetensors", links: ["CheckpointSupport", "Files"]),
+]
 
 // MARK: System libraries
 
@@ -38,6 +40,7 @@ let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
     room("Data", ["JSON"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
+    room("Files"),
     room("PluginKit", ["PluginAPI", "JSON"]),
     .executableTarget(name: "martlet", dependencies: ["JSON"], path: "Sources/martlet"),
 ]
@@ -46,11 +49,18 @@ let rooms: [Target] = [
 let shared: [Target] = [
     .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")]),
     .executableTarget(name: "kernelbench", dependencies: ["CPUKernels"], path: "Benchmarks/Kernels"),
+    .target(
+        name: "CheckpointSupport", dependencies: ["Files", "JSON", "PluginKit"], path: "Plugins/Checkpoints/Support"),
+    .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")]),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
 let tests: [Target] = [
     .testTarget(name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests"),
+    .testTarget(
+        name: "CheckpointsTests",
+        dependencies: ["CheckpointSupport", "CheckpointsSafetensors", "Files", "JSON", "PluginKit"],
+        path: "Tests/CheckpointsTests", exclude: ["Goldens"]),
     .testTarget(name: "DataTests", dependencies: ["Data"], path: "Tests/DataTests"),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests")
 ]
