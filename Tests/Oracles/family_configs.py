@@ -39,7 +39,7 @@ PHI3 = merge(BASE, dict(
     architectures=["Phi3ForCausalLM"], model_type="phi3", original_max_position_embeddings=256, rope_scaling=None,
     sliding_window=None, pad_token_id=0, num_key_value_heads=4))
 DEEPSEEK = merge(BASE, dict(
-    num_key_value_heads=4, num_hidden_layers=3, kv_lora_rank=16, q_lora_rank=None, qk_nope_head_dim=8, qk_rope_head_dim=8, v_head_dim=8,
+    num_key_value_heads=4, num_hidden_layers=2, kv_lora_rank=16, q_lora_rank=None, qk_nope_head_dim=8, qk_rope_head_dim=8, v_head_dim=8,
     n_routed_experts=4, n_shared_experts=1, num_experts_per_tok=2, moe_intermediate_size=16, first_k_dense_replace=1,
     moe_layer_freq=1, rms_norm_eps=1e-6, attention_bias=False))
 DEEPSEEK2 = merge(DEEPSEEK, dict(
@@ -126,7 +126,7 @@ VARIANTS = {
         num_experts_per_tok=2, moe_intermediate_size=16, norm_topk_prob=True, decoder_sparse_step=1,
         mlp_only_layers=[], output_router_logits=False)), LM),
     "qwen3_moe-mixed": (merge(QWEN3, dict(
-        architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", tie_word_embeddings=False, num_hidden_layers=3,
+        architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", tie_word_embeddings=False, num_hidden_layers=2,
         num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, norm_topk_prob=False, decoder_sparse_step=1,
         mlp_only_layers=[1], output_router_logits=False)), LM),
     # -- Gemma
@@ -159,7 +159,7 @@ VARIANTS = {
         architectures=["Glm4MoeForCausalLM"], model_type="glm4_moe", head_dim=16, partial_rotary_factor=0.5,
         attention_bias=True, use_qk_norm=True, n_routed_experts=4, n_shared_experts=1, num_experts_per_tok=2,
         moe_intermediate_size=16, first_k_dense_replace=1, n_group=1, topk_group=1, norm_topk_prob=True,
-        routed_scaling_factor=1.5, num_hidden_layers=3, pad_token_id=0)), LM),
+        routed_scaling_factor=1.5, num_hidden_layers=2, pad_token_id=0)), LM),
     # -- DeepSeek
     "deepseek_v2-lite": (DEEPSEEK2, LM),
     "deepseek_v2": (merge(DEEPSEEK2, YARN_DEEPSEEK, dict(
