@@ -51,7 +51,6 @@ let shared: [Target] = [
     .executableTarget(name: "kernelbench", dependencies: ["CPUKernels"], path: "Benchmarks/Kernels"),
     .target(
         name: "CheckpointSupport", dependencies: ["Files", "JSON", "PluginKit"], path: "Plugins/Checkpoints/Support"),
-    .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")]),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
