@@ -41,6 +41,7 @@ let rooms: [Target] = [
     room("Data", ["JSON"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
+    room("Graph", ["PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     .executableTarget(name: "martlet", dependencies: ["JSON"], path: "Sources/martlet"),
 ]
