@@ -17,6 +17,10 @@ struct Plugin {
 /// Adding a plugin is one line here and one in plugins.json at most.
 let plugins: [Plugin] = [
     Plugin(folder: "Checkpoints/Safetensors", links: ["CheckpointSupport", "Files"]),
+    Plugin(folder: "Datasets/CSV", links: ["RowStreams"]),
+    Plugin(folder: "Datasets/JSON", links: ["RowStreams"]),
+    Plugin(folder: "Datasets/JSONL", links: ["RowStreams"]),
+    Plugin(folder: "Datasets/Text", links: ["RowStreams"]),
 ]
 
 // MARK: System libraries
@@ -27,6 +31,8 @@ func system(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
 
 let systemLibraries: [Target] = [
     system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
+    system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+    system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 ]
 
 // MARK: The house
@@ -48,10 +54,14 @@ let rooms: [Target] = [
 
 /// Targets that several plugins link statically.
 let shared: [Target] = [
-    .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")]),
     .executableTarget(name: "kernelbench", dependencies: ["CPUKernels"], path: "Benchmarks/Kernels"),
     .target(
         name: "CheckpointSupport", dependencies: ["Files", "JSON", "PluginKit"], path: "Plugins/Checkpoints/Support"),
+    .target(
+        name: "RowCheck", path: "Plugins/Datasets/RowCheck", linkerSettings: [.linkedLibrary("simdjson")]),
+    .target(
+        name: "RowStreams", dependencies: ["CZlib", "CZstd", "JSON", "PluginKit", "RowCheck"],
+        path: "Plugins/Datasets/Streams"),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
@@ -62,6 +72,14 @@ let tests: [Target] = [
         dependencies: ["CheckpointSupport", "CheckpointsSafetensors", "Files", "JSON", "PluginKit"],
         path: "Tests/CheckpointsTests", exclude: ["Goldens"]),
     .testTarget(name: "DataTests", dependencies: ["Data"], path: "Tests/DataTests"),
+    .testTarget(
+        name: "DatasetsTests",
+        dependencies: [
+            "DatasetsCSV", "DatasetsJSON", "DatasetsJSONL", "DatasetsText", "JSON", "PluginKit", "RowStreams",
+        ],
+        path: "Tests/DatasetsTests",
+        // Each plugin brings its own entry; the tests call the formats and not the entries.
+        linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests")
 ]
 
