@@ -55,7 +55,7 @@ static size_t packed_b_bytes(const gemm_call *call) {
 // Rows of a weight turned to f32 on their way into B.
 static size_t unpacked_bytes(const gemm_call *call) {
     if (!call->b.weight) return 0;
-    size_t across = call->tile->nr * call->tile->depth, along = SLAB * task_columns(call);
+    size_t across = mk_max(call->tile->nr, 32) * call->tile->depth, along = SLAB * task_columns(call);
     return (call->b.lane_contiguous ? along : across) * sizeof(float);
 }
 
@@ -100,7 +100,10 @@ static void pack_weight_along_k(const gemm_call *call, size_t column, size_t col
     size_t panel_bytes = tile->nr * mk_ceil_div(k, tile->pair) * tile->lane_bytes;
     for (size_t j = 0; j < columns; j += tile->nr, to += panel_bytes) {
         size_t row = call->b.first_row + column + j, lanes = mk_min(tile->nr, columns - j);
-        if (tile->pack_k_bf16 && weight->layout == MK_LAYOUT_BF16) {
+        if (weight->repacked && row % 16 == 0 && tile->nr <= 32) {
+            layout_unpack_groups(weight, row, lanes, k0, k, rows, 32);
+            tile->pack_lane(rows, 32, lanes, k, tile->nr, to);
+        } else if (tile->pack_k_bf16 && weight->layout == MK_LAYOUT_BF16) {
             const uint8_t *source = (const uint8_t *)weight->data + row * weight->row_bytes;
             tile->pack_k_bf16((const uint16_t *)(const void *)source + k0, weight->row_bytes / 2, lanes, k, tile->nr, to);
         } else if (weight->layout == MK_LAYOUT_F32) {
@@ -122,11 +125,17 @@ static void pack_weight_along_lanes(const gemm_call *call, size_t column, size_t
     for (size_t d = 0; d < k; d += SLAB) {
         size_t depths = mk_min(SLAB, k - d), row = call->b.first_row + k0 + d;
         const uint8_t *source = (const uint8_t *)weight->data + row * weight->row_bytes;
-        if (!bf16 && !f32) layout_unpack(weight, row, depths, column, columns, rows, columns);
+        bool groups = weight->repacked && row % 16 == 0;
+        if (groups)
+            layout_unpack_groups(weight, row, depths, column, columns, rows, SLAB);
+        else if (!bf16 && !f32)
+            layout_unpack(weight, row, depths, column, columns, rows, columns);
         for (size_t j = 0; j < columns; j += tile->nr) {
             uint8_t *panel = to + j / tile->nr * panel_bytes + d / tile->pair * tile->nr * tile->lane_bytes;
             size_t lanes = mk_min(tile->nr, columns - j);
-            if (bf16)
+            if (groups)
+                tile->pack_k(rows + j * SLAB, SLAB, lanes, depths, tile->nr, panel);
+            else if (bf16)
                 tile->pack_lane_bf16((const uint16_t *)(const void *)source + column + j, weight->row_bytes / 2, lanes,
                                      depths, tile->nr, panel);
             else if (f32)

@@ -10,7 +10,18 @@ static inline size_t layout_block(const mk_weight *weight) { return mk_block_col
 /// Turns columns first..<first + columns of `rows` rows to f32 at `to`, `ld` apart.
 void layout_unpack(const mk_weight *weight, size_t row, size_t rows, size_t first, size_t columns, float *to, size_t ld);
 
-/// The same of one row: `blocks` blocks at `from`, in plain C. One for each GGUF layout.
+/// The same of a repacked weight, columns by rows: element (row + r, first + c) goes to to[c * ld + r]. `row` is a multiple of 16 and
+/// `rows` at most 32; rows up to the next multiple of 16 are written, those beyond the weight as zeros.
+void layout_unpack_groups(const mk_weight *weight, size_t row, size_t rows, size_t first, size_t columns, float *to, size_t ld);
+
+/// One row of a repacked weight, in plain C.
+void layout_read_repacked(const mk_weight *weight, size_t row, size_t first, size_t columns, float *to);
+
+/// Bytes of 16 repacked rows, and where the group with `row` begins.
+size_t layout_group_bytes(const mk_weight *weight);
+const uint8_t *layout_group(const mk_weight *weight, size_t row);
+
+/// `blocks` blocks at `from` to f32, in plain C. One for each GGUF layout.
 typedef void (*layout_block_reader)(const uint8_t *from, size_t blocks, float *to);
 layout_block_reader layout_gguf_reader(mk_layout layout);
 

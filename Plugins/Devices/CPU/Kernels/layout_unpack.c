@@ -109,6 +109,10 @@ void layout_unpack(const mk_weight *weight, size_t row, size_t rows, size_t firs
     layout_block_reader reader = layout_gguf_reader(weight->layout);
     size_t block = mk_block_columns(weight->layout), block_bytes = layout_block_bytes(weight->layout);
     for (size_t end = row + rows; row < end; row++, to += ld) {
+        if (weight->repacked) {
+            layout_read_repacked(weight, row, first, columns, to);
+            continue;
+        }
         const uint8_t *from = (const uint8_t *)weight->data + row * weight->row_bytes;
         switch (weight->layout) {
         case MK_LAYOUT_F32: memcpy(to, (const float *)(const void *)from + first, columns * sizeof(float)); break;

@@ -1,10 +1,22 @@
 // y = x wᵀ + bias and dx = dy w: which path a call takes.
+#include "linear_int8.h"
 #include "linear_internal.h"
 
 bool mk_int8_supported(const mk_weight *weight) {
+#if defined(__x86_64__)
+    return weight->repacked && mk_current_level() >= MK_LEVEL_AVX512_DOT && int8_format_of(weight->layout);
+#else
     (void)weight;
     return false;
+#endif
 }
+
+static bool uses_int8(const mk_weight *weight, mk_activation activation) {
+    return activation == MK_ACTIVATION_INT8 && mk_int8_supported(weight);
+}
+
+// Repacked rows do not lie one after another.
+static bool reads_rows(const mk_weight *weight, size_t tokens) { return tokens <= LINEAR_FEW_TOKENS && !weight->repacked; }
 
 static const gemm_tile *tile_for(mk_activation activation) {
     return activation == MK_ACTIVATION_F32 ? gemm_tile_f32() : gemm_tile_bf16();
@@ -16,7 +28,10 @@ static gemm_call forward_call(const mk_weight *weight, size_t tokens, mk_activat
 }
 
 size_t mk_linear_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads) {
-    if (tokens <= LINEAR_FEW_TOKENS) return linear_rows_scratch_bytes(weight, tokens, activation, threads);
+#if defined(__x86_64__)
+    if (uses_int8(weight, activation)) return int8_scratch_bytes(weight, tokens, threads);
+#endif
+    if (reads_rows(weight, tokens)) return linear_rows_scratch_bytes(weight, tokens, activation, threads);
     gemm_call call = forward_call(weight, tokens, activation);
     return gemm_scratch_bytes(&call, threads);
 }
@@ -24,7 +39,13 @@ size_t mk_linear_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activa
 void mk_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
                mk_activation activation, float *y, size_t ldy, void *scratch) {
     if (tokens == 0 || weight->rows == 0) return;
-    if (tokens <= LINEAR_FEW_TOKENS) {
+#if defined(__x86_64__)
+    if (uses_int8(weight, activation)) {
+        int8_linear(pool, x, ldx, tokens, weight, bias, y, ldy, scratch);
+        return;
+    }
+#endif
+    if (reads_rows(weight, tokens)) {
         linear_rows(pool, x, ldx, tokens, weight, bias, activation, y, ldy, scratch);
         return;
     }

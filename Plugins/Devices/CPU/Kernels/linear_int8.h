@@ -1,0 +1,70 @@
+// Integer products of repacked weights: unsigned weight codes times activations rounded to int8, with VNNI.
+//
+// With code u, offset o, scale d, minimum m of a weight block and q, s of an activation block:
+//   offset layouts   w = (u - o) d      sum w x = d s (sum u q - o sum q)
+//   minimum layouts  w = u d + m        sum w x = d s  sum u q + m s sum q
+// so each product needs the sum of the activation's codes as well, which is worked out once when they are rounded.
+#ifndef MARTLET_LINEAR_INT8_H
+#define MARTLET_LINEAR_INT8_H
+
+#include "gemm_internal.h"
+#include "layout_internal.h"
+
+typedef enum int8_kind {
+    INT8_OFFSET,   // one scale a block of 32; `sums` holds -o sum q
+    INT8_HALVES,   // one scale for each 16; `sums` holds -o sum q of each
+    INT8_MINIMUM,  // `sums` holds s sum q, as f32
+} int8_kind;
+
+/// Tokens rounded together: the height of the micro-kernel.
+#define INT8_TILE ((size_t)6)
+/// Most tokens for which codes are unpacked in registers as the weight streams by.
+#define INT8_FEW_TOKENS ((size_t)4)
+/// Columns unpacked at a time for more tokens: 32 rows of them stay in L1.
+#define INT8_DEPTH ((size_t)512)
+
+/// Activations of up to `width` tokens. Column groups of 4 (a dword), blocks, or half blocks are rows of `width` entries.
+typedef struct int8_tile {
+    size_t width;
+    const int32_t *codes;  // [columns / 4][width]
+    const float *scales;   // [columns / 32][width]
+    const int32_t *sums;   // [columns / 32, or / 16][width]
+} int8_tile;
+
+/// Sums of 16 rows with each token over all columns: to[token * 16 + row].
+typedef void (*int8_decode)(const uint8_t *group, size_t blocks, const int8_tile *x, float *to);
+
+typedef struct int8_format {
+    int8_kind kind;
+    int offset;
+    int8_decode decode[INT8_FEW_TOKENS];  // by tokens - 1
+    /// Blocks first..<first + count (of `blocks`) of a group: 8 vectors of codes each, `stride` bytes apart; then scales, [block][half]
+    /// and minima [block], vectors `stride` bytes apart too.
+    void (*unpack)(const uint8_t *group, size_t blocks, size_t first, size_t count, size_t stride, uint8_t *codes, float *scales,
+                   float *minima);
+    /// Columns of a group as f32: to[column * ld + row].
+    void (*to_f32)(const uint8_t *group, size_t blocks, size_t first, size_t count, float *to, size_t ld);
+} int8_format;
+
+/// The format of a repacked layout, NULL if there is none.
+const int8_format *int8_format_of(mk_layout layout);
+
+size_t int8_scratch_bytes(const mk_weight *weight, size_t tokens, size_t threads);
+void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias, float *y,
+                 size_t ldy, void *scratch);
+
+/// Rounds `tokens` <= tile->width rows of x; fills the tile's arrays.
+void int8_round(const float *x, size_t ldx, size_t tokens, size_t columns, int8_kind kind, int offset, const int8_tile *tile);
+
+/// A panel of 32 rows unpacked: for each block of 32 columns 16 vectors of codes (two for each 4 columns), two of scales (four with
+/// INT8_HALVES) and two of minima.
+typedef struct int8_panel {
+    const uint8_t *codes;
+    const float *scales, *minima;
+} int8_panel;
+
+/// c [m, n] (+)= tile times panel over `blocks` blocks; m <= INT8_TILE, n <= 32. `add` keeps what c holds; bias may be NULL.
+void int8_kernel(int8_kind kind, size_t blocks, const int8_tile *x, const int8_panel *panel, float *c, size_t ldc, size_t m, size_t n,
+                 bool add, const float *bias);
+
+#endif

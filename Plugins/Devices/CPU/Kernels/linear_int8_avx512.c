@@ -1,0 +1,305 @@
+// The formats' loaders, and the products for few tokens built on them. Compiled code was read: no sum leaves its register.
+#include "linear_int8.h"
+
+#if defined(__x86_64__)
+
+// A block of 32 columns of 16 rows: dword l of w[i] holds the unsigned codes of columns 4 i … 4 i + 3 of row l.
+typedef struct block {
+    __m512i w[8];
+    __m512 scale[2];  // the second for columns 16 … 31 with INT8_HALVES
+    __m512 minimum;
+} block;
+
+MK_INLINE MK_AVX512_DOT __m512 halves(const uint8_t *from) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+MK_INLINE MK_AVX512_DOT __m512 signed_bytes(const uint8_t *from) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from)));
+}
+
+MK_INLINE MK_AVX512_DOT __m512 unsigned_bytes(const uint8_t *from) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from)));
+}
+
+MK_INLINE MK_AVX512_DOT __m512i nibble_mask(void) { return _mm512_set1_epi8(15); }
+
+// Four vectors of nibbles: low ones are columns 0-15, high ones 16-31.
+MK_INLINE MK_AVX512_DOT void split_nibbles(const uint8_t *from, __m512i w[8]) {
+    MK_UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m512i packed = _mm512_loadu_si512(from + 64 * i);
+        w[i] = _mm512_and_si512(packed, nibble_mask());
+        w[i + 4] = _mm512_and_si512(_mm512_srli_epi16(packed, 4), nibble_mask());
+    }
+}
+
+// a | (b & mask), one instruction.
+MK_INLINE MK_AVX512_DOT __m512i or_masked(__m512i a, __m512i b, __m512i mask) {
+    return _mm512_ternarylogic_epi32(a, b, mask, 0xf8);
+}
+
+// Bit i of byte b of `fifth` becomes bit 4 of byte b of w[i].
+MK_INLINE MK_AVX512_DOT void add_fifth_bits(const uint8_t *from, __m512i w[8]) {
+    __m512i fifth = _mm512_loadu_si512(from), mask = _mm512_set1_epi8(16);
+    MK_UNROLL
+    for (int i = 0; i < 8; i++) {
+        __m512i moved = i < 4 ? _mm512_slli_epi32(fifth, (unsigned)(4 - i) & 7) : _mm512_srli_epi32(fifth, (unsigned)(i - 4) & 7);
+        w[i] = or_masked(w[i], moved, mask);
+    }
+}
+
+MK_INLINE MK_AVX512_DOT void look_up_codes(__m512i w[8], __m128i table) {
+    __m512i wide = _mm512_broadcast_i32x4(table);
+    MK_UNROLL
+    for (int i = 0; i < 8; i++) w[i] = _mm512_shuffle_epi8(wide, w[i]);
+}
+
+// Units of two blocks share a line of scales; an odd row's last unit has one.
+MK_INLINE MK_AVX512_DOT const uint8_t *unit_vectors(const uint8_t *unit, size_t b, size_t blocks, size_t bytes) {
+    size_t scales = (b & 1) == 0 && b + 1 == blocks ? 32 : 64;
+    return unit + scales + (b & 1) * bytes;
+}
+
+#define LOADER(name) MK_INLINE MK_AVX512_DOT void load_##name(const uint8_t *group, size_t b, size_t blocks, block *to)
+
+LOADER(q4_0) {
+    const uint8_t *unit = group + b / 2 * 576;
+    to->scale[0] = halves(unit + (b & 1) * 32);
+    split_nibbles(unit_vectors(unit, b, blocks, 256), to->w);
+}
+
+// The tables hold value + 128.
+LOADER(iq4_nl) {
+    load_q4_0(group, b, blocks, to);
+    look_up_codes(to->w, _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, -127, -115, -103, -90, -75, -59, -39, -15));
+}
+
+LOADER(q8_0) {
+    const uint8_t *unit = group + b / 2 * 1088, *from = unit_vectors(unit, b, blocks, 512);
+    to->scale[0] = halves(unit + (b & 1) * 32);
+    MK_UNROLL
+    for (int i = 0; i < 8; i++) to->w[i] = _mm512_loadu_si512(from + 64 * i);
+}
+
+LOADER(q5_0) {
+    const uint8_t *unit = group + b / 2 * 704, *from = unit_vectors(unit, b, blocks, 320);
+    to->scale[0] = halves(unit + (b & 1) * 32);
+    split_nibbles(from + 64, to->w);
+    add_fifth_bits(from, to->w);
+}
+
+LOADER(q4_1) {
+    (void)blocks;
+    const uint8_t *from = group + b * 320;
+    to->scale[0] = halves(from);
+    to->minimum = halves(from + 32);
+    split_nibbles(from + 64, to->w);
+}
+
+LOADER(q5_1) {
+    (void)blocks;
+    const uint8_t *from = group + b * 384;
+    to->scale[0] = halves(from);
+    to->minimum = halves(from + 32);
+    split_nibbles(from + 128, to->w);
+    add_fifth_bits(from + 64, to->w);
+}
+
+LOADER(mxfp4) {
+    (void)blocks;
+    const uint8_t *from = group + b * 272;
+    // 2^(e - 128), the table holding twice the value; exponents 0 and 1 give subnormals.
+    __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+    __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+    __mmask16 tiny = _mm512_cmplt_epi32_mask(e, _mm512_set1_epi32(2));
+    to->scale[0] = _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), e));
+    split_nibbles(from + 16, to->w);
+    look_up_codes(to->w, _mm_setr_epi8(-128, -127, -126, -125, -124, -122, -120, -116, -128, 127, 126, 125, 124, 122, 120, 116));
+}
+
+// Block j of a super-block lies in the low (even j) or high nibbles of 8 vectors.
+MK_INLINE MK_AVX512_DOT void load_nibbles_k(const uint8_t *vectors, size_t j, __m512i w[8]) {
+    __m128i shift = _mm_cvtsi32_si128((int)(j & 1) * 4);
+    MK_UNROLL
+    for (int i = 0; i < 8; i++)
+        w[i] = _mm512_and_si512(_mm512_srl_epi16(_mm512_loadu_si512(vectors + j / 2 * 512 + 64 * i), shift), nibble_mask());
+}
+
+MK_INLINE MK_AVX512_DOT void load_scales_k(const uint8_t *super, size_t j, block *to) {
+    to->scale[0] = _mm512_mul_ps(halves(super), unsigned_bytes(super + 64 + j * 32));
+    to->minimum = _mm512_fnmadd_ps(halves(super + 32), unsigned_bytes(super + 64 + j * 32 + 16), _mm512_setzero_ps());
+}
+
+LOADER(q4_k) {
+    (void)blocks;
+    const uint8_t *super = group + b / 8 * 2368;
+    load_scales_k(super, b % 8, to);
+    load_nibbles_k(super + 320, b % 8, to->w);
+}
+
+LOADER(q5_k) {
+    (void)blocks;
+    const uint8_t *super = group + b / 8 * 2880;
+    load_scales_k(super, b % 8, to);
+    load_nibbles_k(super + 320 + 512, b % 8, to->w);
+    __m512i mask = _mm512_set1_epi8(16);
+    __m128i right = _mm_cvtsi32_si128((int)(b % 8));
+    MK_UNROLL
+    for (int i = 0; i < 8; i++) {
+        __m512i fifth = _mm512_srl_epi32(_mm512_loadu_si512(super + 320 + 64 * i), right);
+        fifth = _mm512_and_si512(fifth, _mm512_set1_epi8(1));
+        to->w[i] = or_masked(to->w[i], _mm512_slli_epi32(fifth, 4), mask);
+    }
+}
+
+// Part p of a half of 128: low nibbles from vectors 8 (p % 2) on, high for p >= 2; two more bits at 2 p.
+LOADER(q6_k) {
+    (void)blocks;
+    const uint8_t *super = group + b / 8 * 3392, *low, *high;
+    size_t half = b % 8 / 4, part = b % 4;
+    __m512 d = _mm512_loadu_ps(super);
+    to->scale[0] = _mm512_mul_ps(d, signed_bytes(super + 64 + b % 8 * 32));
+    to->scale[1] = _mm512_mul_ps(d, signed_bytes(super + 64 + b % 8 * 32 + 16));
+    low = super + 320 + half * 1024 + part % 2 * 512;
+    high = super + 320 + 2048 + half * 512;
+    __m128i low_shift = _mm_cvtsi32_si128((int)(part / 2 * 4)), high_shift = _mm_cvtsi32_si128((int)(2 * part));
+    __m512i three = _mm512_set1_epi8(3);
+    MK_UNROLL
+    for (int i = 0; i < 8; i++) {
+        __m512i nibbles = _mm512_and_si512(_mm512_srl_epi16(_mm512_loadu_si512(low + 64 * i), low_shift), nibble_mask());
+        __m512i bits = _mm512_and_si512(_mm512_srl_epi16(_mm512_loadu_si512(high + 64 * i), high_shift), three);
+        to->w[i] = _mm512_or_si512(nibbles, _mm512_slli_epi16(bits, 4));
+    }
+}
+
+LOADER(iq4_xs) {
+    (void)blocks;
+    const uint8_t *super = group + b / 8 * 2240, *from = super + 192 + b % 8 * 256;
+    to->scale[0] = _mm512_mul_ps(_mm512_loadu_ps(super), signed_bytes(super + 64 + b % 8 * 16));
+    split_nibbles(from, to->w);
+    look_up_codes(to->w, _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, -127, -115, -103, -90, -75, -59, -39, -15));
+}
+
+// MARK: Few tokens
+
+// Two chains of four vpdpbusd a token; the offset's share is where the first chain starts.
+MK_INLINE MK_AVX512_DOT __m512 add_block(const int8_kind kind, const block *w, const int8_tile *x, size_t b, size_t t, __m512 sum) {
+    size_t width = x->width;
+    const int32_t *codes = x->codes + b * 8 * width + t;
+    __m512 scale = _mm512_set1_ps(x->scales[b * width + t]);
+    __m512i first = _mm512_setzero_si512(), second = _mm512_setzero_si512();
+    if (kind == INT8_OFFSET) first = _mm512_set1_epi32(x->sums[b * width + t]);
+    if (kind == INT8_HALVES) {
+        first = _mm512_set1_epi32(x->sums[2 * b * width + t]);
+        second = _mm512_set1_epi32(x->sums[(2 * b + 1) * width + t]);
+    }
+    MK_UNROLL
+    for (size_t i = 0; i < 4; i++) {
+        first = _mm512_dpbusd_epi32(first, w->w[i], _mm512_set1_epi32(codes[i * width]));
+        second = _mm512_dpbusd_epi32(second, w->w[i + 4], _mm512_set1_epi32(codes[(i + 4) * width]));
+    }
+    if (kind == INT8_HALVES) {
+        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), _mm512_mul_ps(w->scale[0], scale), sum);
+        return _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), _mm512_mul_ps(w->scale[1], scale), sum);
+    }
+    if (kind == INT8_MINIMUM)
+        sum = _mm512_fmadd_ps(w->minimum, _mm512_set1_ps(mk_float_from_bits((uint32_t)x->sums[b * width + t])), sum);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(first, second)), _mm512_mul_ps(w->scale[0], scale), sum);
+}
+
+// MARK: One set of functions for each format
+
+#define DECODE(name, kind, tokens)                                                                              \
+    MK_AVX512_DOT static void decode_##name##_##tokens(const uint8_t *group, size_t blocks, const int8_tile *x, \
+                                                       float *to) {                                             \
+        __m512 sum[tokens];                                                                                     \
+        MK_UNROLL                                                                                               \
+        for (size_t t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();                                       \
+        for (size_t b = 0; b < blocks; b++) {                                                                   \
+            block w;                                                                                            \
+            load_##name(group, b, blocks, &w);                                                                  \
+            MK_UNROLL                                                                                           \
+            for (size_t t = 0; t < tokens; t++) sum[t] = add_block(kind, &w, x, b, t, sum[t]);                  \
+        }                                                                                                       \
+        MK_UNROLL                                                                                               \
+        for (size_t t = 0; t < tokens; t++) _mm512_storeu_ps(to + t * 16, sum[t]);                              \
+    }
+
+#define FORMAT(name, kind_, offset_)                                                                                     \
+    DECODE(name, kind_, 1)                                                                                               \
+    DECODE(name, kind_, 2)                                                                                               \
+    DECODE(name, kind_, 3)                                                                                               \
+    DECODE(name, kind_, 4)                                                                                               \
+    MK_AVX512_DOT static void unpack_##name(const uint8_t *group, size_t blocks, size_t first, size_t count,             \
+                                            size_t stride, uint8_t *codes, float *scales, float *minima) {               \
+        for (size_t b = first; b < first + count; b++) {                                                                 \
+            block w;                                                                                                     \
+            load_##name(group, b, blocks, &w);                                                                           \
+            MK_UNROLL                                                                                                    \
+            for (size_t i = 0; i < 8; i++, codes += stride) _mm512_storeu_si512(codes, w.w[i]);                          \
+            _mm512_storeu_ps(scales, w.scale[0]);                                                                        \
+            scales += stride / 4;                                                                                        \
+            if (kind_ == INT8_HALVES) {                                                                                  \
+                _mm512_storeu_ps(scales, w.scale[1]);                                                                    \
+                scales += stride / 4;                                                                                    \
+            }                                                                                                            \
+            if (kind_ == INT8_MINIMUM) {                                                                                 \
+                _mm512_storeu_ps(minima, w.minimum);                                                                     \
+                minima += stride / 4;                                                                                    \
+            }                                                                                                            \
+        }                                                                                                                \
+    }                                                                                                                    \
+    MK_AVX512_DOT static void to_f32_##name(const uint8_t *group, size_t blocks, size_t first, size_t count, float *to,  \
+                                            size_t ld) {                                                                 \
+        for (size_t b = first; b < first + count; b++) {                                                                 \
+            block w;                                                                                                     \
+            load_##name(group, b, blocks, &w);                                                                           \
+            MK_UNROLL                                                                                                    \
+            for (int i = 0; i < 8; i++) {                                                                                \
+                __m512 scale = w.scale[kind_ == INT8_HALVES ? i / 4 : 0];                                                \
+                /* An offset is a power of two, so its product with the scale is exact. */                               \
+                __m512 base = kind_ == INT8_MINIMUM ? w.minimum : _mm512_mul_ps(scale, _mm512_set1_ps(-(float)offset_)); \
+                MK_UNROLL                                                                                                \
+                for (unsigned j = 0; j < 4; j++, to += ld) {                                                             \
+                    __m512i code = _mm512_and_si512(_mm512_srli_epi32(w.w[i], 8 * j), _mm512_set1_epi32(255));           \
+                    _mm512_storeu_ps(to, _mm512_fmadd_ps(_mm512_cvtepi32_ps(code), scale, base));                        \
+                }                                                                                                        \
+            }                                                                                                            \
+        }                                                                                                                \
+    }                                                                                                                    \
+    static const int8_format format_##name = {                                                                           \
+        .kind = kind_, .offset = offset_,                                                                                \
+        .decode = {decode_##name##_1, decode_##name##_2, decode_##name##_3, decode_##name##_4},                          \
+        .unpack = unpack_##name, .to_f32 = to_f32_##name};
+
+FORMAT(q4_0, INT8_OFFSET, 8)
+FORMAT(q4_1, INT8_MINIMUM, 0)
+FORMAT(q5_0, INT8_OFFSET, 16)
+FORMAT(q5_1, INT8_MINIMUM, 0)
+FORMAT(q8_0, INT8_OFFSET, 128)
+FORMAT(q4_k, INT8_MINIMUM, 0)
+FORMAT(q5_k, INT8_MINIMUM, 0)
+FORMAT(q6_k, INT8_HALVES, 32)
+FORMAT(iq4_nl, INT8_OFFSET, 128)
+FORMAT(iq4_xs, INT8_OFFSET, 128)
+FORMAT(mxfp4, INT8_OFFSET, 128)
+
+const int8_format *int8_format_of(mk_layout layout) {
+    switch (layout) {
+    case MK_LAYOUT_Q4_0: return &format_q4_0;
+    case MK_LAYOUT_Q4_1: return &format_q4_1;
+    case MK_LAYOUT_Q5_0: return &format_q5_0;
+    case MK_LAYOUT_Q5_1: return &format_q5_1;
+    case MK_LAYOUT_Q8_0: return &format_q8_0;
+    case MK_LAYOUT_Q4_K: return &format_q4_k;
+    case MK_LAYOUT_Q5_K: return &format_q5_k;
+    case MK_LAYOUT_Q6_K: return &format_q6_k;
+    case MK_LAYOUT_IQ4_NL: return &format_iq4_nl;
+    case MK_LAYOUT_IQ4_XS: return &format_iq4_xs;
+    case MK_LAYOUT_MXFP4: return &format_mxfp4;
+    default: return NULL;
+    }
+}
+
+#endif

@@ -1,0 +1,123 @@
+// Rounding of activations, and the micro-kernel for many tokens: 6 tokens by 32 rows, 12 integer and 12 float sums in registers.
+#include "linear_int8.h"
+
+#if defined(__x86_64__)
+
+MK_INLINE MK_AVX512_DOT __m128i rounded(__m512 x, __m512 inverse, __m512i *codes) {
+    *codes = _mm512_cvtps_epi32(_mm512_mul_ps(x, inverse));
+    return _mm512_cvtsepi32_epi8(*codes);
+}
+
+MK_AVX512_DOT void int8_round(const float *x, size_t ldx, size_t tokens, size_t columns, int8_kind kind, int offset,
+                              const int8_tile *tile) {
+    size_t width = tile->width;
+    int32_t *codes = (int32_t *)(uintptr_t)tile->codes, *sums = (int32_t *)(uintptr_t)tile->sums;
+    float *scales = (float *)(uintptr_t)tile->scales;
+    const __m512 nan = _mm512_set1_ps(mk_float_from_bits(0x7fc00000u));
+    for (size_t t = 0; t < tokens; t++, x += ldx)
+        for (size_t b = 0; b < columns / 32; b++) {
+            __m512 low = _mm512_loadu_ps(x + 32 * b), high = _mm512_loadu_ps(x + 32 * b + 16);
+            __m512 size = _mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high));
+            float most = _mm512_reduce_max_ps(size), scale = most / 127;
+            // Below this the inverse would overflow; what is lost is under 2^-120.
+            float inverse = most > 0x1p-120f ? 127 / most : 0;
+            if (most <= 0x1p-120f) scale = 0;
+            // The sum of x - x tells infinities and NaN, which max may drop; they must not become numbers.
+            __mmask16 bad = _mm512_cmp_ps_mask(_mm512_sub_ps(low, low), _mm512_sub_ps(high, high), _CMP_UNORD_Q);
+            if (bad) scale = _mm512_cvtss_f32(nan);
+            __m512i first, second;
+            int32_t dwords[8];
+            _mm_storeu_si128((__m128i *)(void *)dwords, rounded(low, _mm512_set1_ps(inverse), &first));
+            _mm_storeu_si128((__m128i *)(void *)(dwords + 4), rounded(high, _mm512_set1_ps(inverse), &second));
+            for (size_t i = 0; i < 8; i++) codes[(8 * b + i) * width + t] = dwords[i];
+            scales[b * width + t] = scale;
+            if (kind == INT8_HALVES) {
+                sums[2 * b * width + t] = -offset * _mm512_reduce_add_epi32(first);
+                sums[(2 * b + 1) * width + t] = -offset * _mm512_reduce_add_epi32(second);
+                continue;
+            }
+            int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(first, second));
+            sums[b * width + t] = kind == INT8_OFFSET ? -offset * sum : (int32_t)mk_float_bits(scale * (float)sum);
+        }
+}
+
+#define ARGUMENTS \
+    size_t blocks, const int8_tile *x, const int8_panel *panel, float *c, size_t ldc, size_t n, bool add, const float *bias
+
+MK_INLINE MK_AVX512_DOT void body(const int8_kind kind, const size_t m, const size_t vectors, ARGUMENTS) {
+    const size_t width = INT8_TILE;
+    const uint8_t *w = panel->codes;
+    const float *scales = panel->scales, *minima = panel->minima, *x_scales = x->scales;
+    const int32_t *codes = x->codes, *x_sums = x->sums;
+    __m512 sum[INT8_TILE][2];
+    MK_UNROLL
+    for (size_t t = 0; t < m; t++) sum[t][0] = sum[t][1] = _mm512_setzero_ps();
+    const size_t halves = kind == INT8_HALVES ? 2 : 1, steps = 8 / halves;
+    for (size_t b = 0; b < blocks; b++, x_scales += width) {
+        for (size_t half = 0; half < halves; half++) {
+            __m512i part[INT8_TILE][2];
+            MK_UNROLL
+            for (size_t t = 0; t < m; t++)
+                part[t][0] = part[t][1] = kind == INT8_MINIMUM ? _mm512_setzero_si512() : _mm512_set1_epi32(x_sums[t]);
+            for (size_t i = 0; i < steps; i++, w += 128, codes += width) {
+                __m512i w0 = _mm512_load_si512(w), w1 = vectors == 2 ? _mm512_load_si512(w + 64) : w0;
+                MK_UNROLL
+                for (size_t t = 0; t < m; t++) {
+                    __m512i q = _mm512_set1_epi32(codes[t]);
+                    part[t][0] = _mm512_dpbusd_epi32(part[t][0], w0, q);
+                    if (vectors == 2) part[t][1] = _mm512_dpbusd_epi32(part[t][1], w1, q);
+                }
+            }
+            MK_UNROLL
+            for (size_t v = 0; v < vectors; v++) {
+                __m512 scale = _mm512_load_ps(scales + 16 * v);
+                MK_UNROLL
+                for (size_t t = 0; t < m; t++) {
+                    __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(part[t][v]), scale);
+                    sum[t][v] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(x_scales[t]), sum[t][v]);
+                }
+                if (kind == INT8_MINIMUM) {
+                    __m512 minimum = _mm512_load_ps(minima + 16 * v);
+                    MK_UNROLL
+                    for (size_t t = 0; t < m; t++)
+                        sum[t][v] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(((const float *)(const void *)x_sums)[t]), sum[t][v]);
+                }
+            }
+            scales += 32;
+            minima += 32;
+            x_sums += width;
+        }
+    }
+    MK_UNROLL
+    for (size_t v = 0; v < vectors; v++) {
+        size_t left = n - 16 * v;
+        __mmask16 mask = left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1u);
+        __m512 base = bias ? _mm512_maskz_loadu_ps(mask, bias + 16 * v) : _mm512_setzero_ps();
+        MK_UNROLL
+        for (size_t t = 0; t < m; t++) {
+            float *to = c + t * ldc + 16 * v;
+            __m512 before = add ? _mm512_maskz_loadu_ps(mask, to) : base;
+            _mm512_mask_storeu_ps(to, mask, _mm512_add_ps(before, sum[t][v]));
+        }
+    }
+}
+
+#define ONE(name, kind, m)                                                                                          \
+    MK_AVX512_DOT static void name##_##m##_1(ARGUMENTS) { body(kind, m, 1, blocks, x, panel, c, ldc, n, add, bias); } \
+    MK_AVX512_DOT static void name##_##m##_2(ARGUMENTS) { body(kind, m, 2, blocks, x, panel, c, ldc, n, add, bias); }
+#define ALL(name, kind) \
+    ONE(name, kind, 1) ONE(name, kind, 2) ONE(name, kind, 3) ONE(name, kind, 4) ONE(name, kind, 5) ONE(name, kind, 6)
+ALL(offset, INT8_OFFSET)
+ALL(halves, INT8_HALVES)
+ALL(minimum, INT8_MINIMUM)
+
+#define PAIR(name, m) {name##_##m##_1, name##_##m##_2}
+#define ROW(name) {PAIR(name, 1), PAIR(name, 2), PAIR(name, 3), PAIR(name, 4), PAIR(name, 5), PAIR(name, 6)}
+
+void int8_kernel(int8_kind kind, size_t blocks, const int8_tile *x, const int8_panel *panel, float *c, size_t ldc, size_t m, size_t n,
+                 bool add, const float *bias) {
+    static void (*const table[3][INT8_TILE][2])(ARGUMENTS) = {ROW(offset), ROW(halves), ROW(minimum)};
+    table[kind][m - 1][n > 16](blocks, x, panel, c, ldc, n, add, bias);
+}
+
+#endif
