@@ -67,7 +67,8 @@ let shared: [Target] = [
 
 /// One test target a room, and one for each folder of Plugins/.
 let tests: [Target] = [
-    .testTarget(name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests"),
+    .testTarget(
+        name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests", exclude: ["Goldens"]),
     .testTarget(
         name: "CheckpointsTests",
         dependencies: ["CheckpointSupport", "CheckpointsSafetensors", "Files", "JSON", "PluginKit"],

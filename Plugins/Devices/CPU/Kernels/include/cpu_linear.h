@@ -135,6 +135,34 @@ size_t mk_linear_backward_input_scratch_bytes(const mk_weight *weight, size_t to
 void mk_linear_backward_input(const mk_pool *pool, const float *dy, size_t lddy, size_t tokens, const mk_weight *weight,
                               mk_activation activation, float *dx, size_t lddx, void *scratch);
 
+// MARK: Experts
+
+/// The part of a weight from row `first` on. Of a repacked weight `first` must be a multiple of 16, of FP8_E4M3 one of group_rows.
+mk_weight mk_weight_rows(const mk_weight *weight, size_t first, size_t rows);
+
+/// Rows of activations, each with the expert it goes to; an expert outside 0..<experts gives a row of zeros and no gradient.
+typedef struct mk_routing {
+    size_t rows, experts;
+    const int32_t *expert;  // [rows]
+} mk_routing;
+
+/// y [routing.rows, n] with row r = x_r w_eᵀ + bias_e, e = expert[r]; the weight stacks the experts, rows = experts n.
+/// bias [experts, n] may be NULL.
+size_t mk_expert_linear_scratch_bytes(const mk_routing *routing, const mk_weight *weight, mk_activation activation, size_t threads);
+void mk_expert_linear(const mk_pool *pool, const float *x, size_t ldx, const mk_routing *routing, const mk_weight *weight,
+                      const float *bias, mk_activation activation, float *y, size_t ldy, void *scratch);
+
+/// dx [routing.rows, columns] with row r = dy_r w_e.
+size_t mk_expert_linear_backward_input_scratch_bytes(const mk_routing *routing, const mk_weight *weight, mk_activation activation,
+                                                     size_t threads);
+void mk_expert_linear_backward_input(const mk_pool *pool, const float *dy, size_t lddy, const mk_routing *routing,
+                                     const mk_weight *weight, mk_activation activation, float *dx, size_t lddx, void *scratch);
+
+/// dw [experts, n, k] = sum over the expert's rows of dy_rᵀ x_r, plus beta dw.
+size_t mk_expert_outer_scratch_bytes(const mk_routing *routing, size_t n, size_t k, mk_activation factors, size_t threads);
+void mk_expert_outer(const mk_pool *pool, const float *dy, size_t lddy, size_t n, const float *x, size_t ldx, size_t k,
+                     const mk_routing *routing, float beta, mk_activation factors, float *dw, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif
