@@ -49,6 +49,7 @@ let rooms: [Target] = [
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
+    room("Template", ["JSON"]),
     .executableTarget(name: "martlet", dependencies: ["JSON"], path: "Sources/martlet"),
 ]
 
