@@ -83,7 +83,10 @@ let tests: [Target] = [
         path: "Tests/DatasetsTests",
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
-    .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests")
+    .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests"),
+    .testTarget(
+        name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",
+        exclude: ["Goldens"]),
 ]
 
 // MARK: The package

@@ -99,7 +99,8 @@ extension Interpreter {
     private func key(
         _ item: Value, _ given: Given, attribute: (name: String, position: Int), case position: Int
     ) throws(Fault) -> Value {
-        let path = try given.value(attribute.name, attribute.position)
+        let path =
+            try given.value(attribute.name, attribute.position)
             .map { value throws(Fault) in isNone(value) ? [] : try self.path(value) } ?? []
         let found = try value(at: path, of: item)
         return try isTrue(given.value("case_sensitive", position) ?? .bool(false)) ? found : folded(found)
@@ -247,7 +248,8 @@ extension Interpreter {
 
     private func sum(_ value: Value, _ given: Given) throws(Fault) -> Value {
         try given.check("sum", "attribute", "start")
-        let path = try given.value("attribute", 0)
+        let path =
+            try given.value("attribute", 0)
             .map { value throws(Fault) in isNone(value) ? [] : try self.path(value) } ?? []
         var total = given.value("start", 1) ?? .int(0)
         if total.text != nil { throw .value("sum() can't sum strings [use ''.join(seq) instead]") }

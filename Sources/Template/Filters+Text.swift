@@ -5,6 +5,10 @@ extension Interpreter {
         try spend(bytes: text.utf8.count)
         var isMarkup = false
         if case .markup = value { isMarkup = true }
+        if ["upper", "lower", "capitalize", "title", "wordcount", "striptags", "urlencode"].contains(name) {
+            try given.check(name)
+            try spend(onCaseOf: text)
+        }
         func same(_ result: String) -> Value { isMarkup ? .markup(result) : .string(result) }
         switch name {
         case "upper": return same(Text.upper(text))
@@ -48,7 +52,8 @@ extension Interpreter {
         var atStart = true
         for scalar in text.unicodeScalars {
             let separates = Text.isSpace(scalar) || "-({[<".unicodeScalars.contains(scalar)
-            out += separates
+            out +=
+                separates
                 ? String(scalar) : atStart ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
             atStart = separates
         }
@@ -80,7 +85,9 @@ extension Interpreter {
             return out + rest.joined(separator: open)
         }
         let plain = Text.splitWords(cut(cut(text, "<!--", "-->"), "<", ">"), limit: -1).joined(separator: " ")
-        let entities = [("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
+        let entities = [
+            ("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&"),
+        ]
         return entities.reduce(plain) { Text.replace($0, $1.0, $1.1, limit: -1, maximum: Int.max) ?? $0 }
     }
 

@@ -17,8 +17,11 @@ extension Interpreter {
             let onFalse = try isTrue(given.value("boolean", 1) ?? .bool(false))
             let isFalse = onFalse ? try !isTrue(value) : false
             return isMissing || isFalse ? given.value("default_value", 0) ?? .string("") : value
-        case "length", "count": return .int(try length(value))
+        case "length", "count":
+            try given.check(name)
+            return .int(try length(value))
         case "string":
+            try given.check(name)
             if value.text != nil { return value }
             return .string(try describe(value))
         case "tojson": return .string(try json(value, given))

@@ -46,7 +46,11 @@ extension Interpreter {
                 if at > 0 { out += ", " }
                 out += Self.quoted(member.name) + ": "
                 // A namespace may hold itself; one level is told.
-                if case .namespace = member.value { out += "<Namespace>" } else { try represent(member.value, to: &out) }
+                if case .namespace = member.value {
+                    out += "<Namespace>"
+                } else {
+                    try represent(member.value, to: &out)
+                }
             }
             out += "}>"
         case .iterator: out += "<generator>"

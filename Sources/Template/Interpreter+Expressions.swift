@@ -60,7 +60,8 @@ extension Interpreter {
         case .conditional(let test, let then, let otherwise):
             if try isTrue(try evaluate(test)) { return try evaluate(then) }
             guard let otherwise else {
-                return .undefined(.because("the inline if-expression evaluated to false and no else section was defined"))
+                return .undefined(
+                    .because("the inline if-expression was false and has no else section"))
             }
             return try evaluate(otherwise)
         }
@@ -80,16 +81,14 @@ extension Interpreter {
         return value
     }
 
-    /// The `~` of strings; what is added to safe markup is escaped.
+    /// `~` writes each operand as it would be printed. It does not escape, unlike `+` with safe markup.
     private func concatenate(_ values: [Value]) throws(Fault) -> Value {
-        let isMarkup = values.contains { if case .markup = $0 { true } else { false } }
         var text = ""
         for value in values {
-            let piece = try describe(value)
-            if case .markup = value { text += piece } else { text += isMarkup ? Text.escapeHTML(piece) : piece }
+            text += try describe(value)
             try spend(bytes: text.utf8.count)
         }
-        return isMarkup ? .markup(text) : .string(text)
+        return .string(text)
     }
 
     /// `a < b < c` holds if both do; each operand is evaluated once, and none after the first failure.

@@ -3,7 +3,7 @@ extension Interpreter {
     // MARK: %
 
     /// Python library reference, "printf-style String Formatting".
-    func format(percent format: String, _ operand: Value) throws(Fault) -> String {
+    func format(percent format: String, _ operand: Value, escapes: Bool = false) throws(Fault) -> String {
         var scanner = Scanner(format)
         var values: [Value] = [operand]
         var mapping: Mapping?
@@ -59,8 +59,9 @@ extension Interpreter {
             if scanner.take(".") { spec.precision = Swift.max(0, try number()) }
             while let length = scanner.peek, "hlL".unicodeScalars.contains(length) { _ = scanner.next() }
             guard let conversion = scanner.next() else { throw .value("incomplete format") }
-            let piece: Value
+            var piece: Value
             if let value { piece = value } else { piece = try nextValue() }
+            if escapes, case .string(let text) = piece { piece = .string(Text.escapeHTML(text)) }
             out += try convert(piece, conversion, spec)
             if out.utf8.count > budget.outputBytes { try spend(bytes: out.utf8.count) }
         }

@@ -131,8 +131,7 @@ extension Interpreter {
             return try .makeList(try Self.slice(elements.values, bounds, spend: spend(_:)))
         case .tuple(let elements):
             return try .makeTuple(try Self.slice(elements.values, bounds, spend: spend(_:)))
-        case .range:
-            return try .makeList(try Self.slice(try elements(of: value), bounds, spend: spend(_:)))
+        case .range(let range): return .range(Self.slice(range, bounds))
         case .string(let text): return .string(try slice(text, bounds))
         case .markup(let text): return .markup(try slice(text, bounds))
         case .undefined(let reason): throw reason.fault
@@ -148,23 +147,34 @@ extension Interpreter {
     }
 
     /// Python's rules: indices below 0 count from the end, those beyond it are cut off.
-    private static func slice<Element>(
-        _ elements: [Element], _ bounds: (Int?, Int?, Int), spend: (Int) throws(Fault) -> Void
-    ) throws(Fault) -> [Element] {
+    private static func ends(_ bounds: (Int?, Int?, Int), count: Int) -> (start: Int, end: Int) {
         let (from, to, step) = bounds
-        let count = elements.count
         func clamp(_ index: Int?, _ standard: Int) -> Int {
             guard let index else { return standard }
             let at = index < 0 ? index + count : index
             return step > 0 ? Swift.max(0, Swift.min(at, count)) : Swift.max(-1, Swift.min(at, count - 1))
         }
-        let start = clamp(from, step > 0 ? 0 : count - 1)
-        let end = clamp(to, step > 0 ? count : -1)
+        return (clamp(from, step > 0 ? 0 : count - 1), clamp(to, step > 0 ? count : -1))
+    }
+
+    private static func slice(_ range: NumberRange, _ bounds: (Int?, Int?, Int)) -> NumberRange {
+        let (start, end) = ends(bounds, count: range.count)
+        let step = bounds.2
+        let span = step > 0 ? end - start : start - end
+        let count = span > 0 ? Int(clamping: UInt(span - 1) / step.magnitude) + 1 : 0
+        return NumberRange(start: range[start], stop: range[end], step: range.step &* step, count: count)
+    }
+
+    private static func slice<Element>(
+        _ elements: [Element], _ bounds: (Int?, Int?, Int), spend: (Int) throws(Fault) -> Void
+    ) throws(Fault) -> [Element] {
+        let (start, end) = ends(bounds, count: elements.count)
+        let step = bounds.2
         if step == 1 {
             try spend(Swift.max(0, end - start))
             return start < end ? Array(elements[start..<end]) : []
         }
-        try spend(count)
+        try spend(elements.count)
         var result: [Element] = []
         var at = start
         while step > 0 ? at < end : at > end {

@@ -157,9 +157,8 @@ extension Interpreter {
 
     func apply(_ operation: BinaryOperator, _ left: Value, _ right: Value) throws(Fault) -> Value {
         if operation == .modulo, let format = left.text {
-            let text = try self.format(percent: format, right)
-            if case .markup = left { return .markup(text) }
-            return .string(text)
+            guard case .markup = left else { return .string(try self.format(percent: format, right)) }
+            return .markup(try self.format(percent: format, right, escapes: true))
         }
         for case .undefined(let reason) in [left, right] { throw reason.fault }
         if let a = left.integer, let b = right.integer { return try apply(operation, a, b) }

@@ -94,6 +94,11 @@ final class Interpreter {
         try spend(bytes >> 8)
     }
 
+    /// Counts the change of case of `text`, which beyond ASCII asks tables for each character.
+    func spend(onCaseOf text: String) throws(Fault) {
+        if !Text.isASCII(text) { try spend(text.utf8.count >> 4) }
+    }
+
     func enter() throws(Fault) {
         frames += 1
         steps += 1

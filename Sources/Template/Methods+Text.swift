@@ -67,6 +67,7 @@ extension Interpreter {
             throw Fault(.unsupported, "str.\(name) is not offered to templates")
         default:
             try given.check(name)
+            try spend(onCaseOf: text)
             return try plain(name, text)
         }
     }
@@ -174,7 +175,7 @@ extension Interpreter {
         }
         let found =
             name.hasPrefix("r")
-            ? Text.findLast(needle, in: bytes, end: bytes.count) : Text.find(needle, in: bytes)
+            ? Text.findLast(needle, in: bytes) : Text.find(needle, in: bytes)
         guard let found else {
             if name.hasSuffix("find") { return .int(-1) }
             throw .value("substring not found")

@@ -37,7 +37,8 @@ enum Numbers {
     }
 
     /// C's `%.*f`, `%.*e` or `%.*g` (with `#` where `keepsPoint`). The precision is bounded by the caller.
-    static func formatted(_ value: Double, _ conversion: Character, precision: Int, keepsPoint: Bool = false) -> String {
+    static func formatted(_ value: Double, _ conversion: Character, precision: Int, keepsPoint: Bool = false) -> String
+    {
         if value.isNaN { return "nan" }
         if value.isInfinite { return value < 0 ? "-inf" : "inf" }
         let format = "%" + (keepsPoint ? "#" : "") + ".*" + String(conversion)

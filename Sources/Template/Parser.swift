@@ -298,7 +298,7 @@ struct Parser {
             return inner
         }
         let name = try expectName()
-        if ["true", "false", "none", "True", "False", "None", "loop"].contains(name) {
+        if ["true", "false", "none", "True", "False", "None"].contains(name) {
             throw Fault(.syntax, "'\(name)' cannot be assigned to")
         }
         if attributes, take(symbol: ".") { return .attribute(id(name), try expectName()) }

@@ -56,26 +56,38 @@ enum Text {
 
     // MARK: Search
 
-    /// Byte offset of `needle` in `bytes` at or after `from`. Memory comparisons, first byte scanned for.
+    /// Byte offset of `needle` in `bytes` at or after `from`; linear in both, whatever they hold.
     static func find(_ needle: [UInt8], in bytes: [UInt8], from: Int = 0) -> Int? {
-        guard let first = needle.first else { return from <= bytes.count ? from : nil }
-        var at = from
-        let last = bytes.count - needle.count
-        while at <= last {
-            if bytes[at] == first, bytes[at..<(at + needle.count)].elementsEqual(needle) { return at }
-            at += 1
+        if needle.isEmpty { return from <= bytes.count ? from : nil }
+        guard needle.count <= bytes.count - from else { return nil }
+        if needle.count <= 8 {
+            var at = from
+            while at <= bytes.count - needle.count {
+                if bytes[at] == needle[0], bytes[at..<(at + needle.count)].elementsEqual(needle) { return at }
+                at += 1
+            }
+            return nil
+        }
+        // Knuth, Morris and Pratt: how much of the needle still matches after a mismatch at each place.
+        var borders = [0]
+        borders.reserveCapacity(needle.count)
+        for byte in needle.dropFirst() {
+            var border = borders[borders.count - 1]
+            while border > 0, needle[border] != byte { border = borders[border - 1] }
+            borders.append(needle[border] == byte ? border + 1 : 0)
+        }
+        var matched = 0
+        for at in from..<bytes.count {
+            while matched > 0, needle[matched] != bytes[at] { matched = borders[matched - 1] }
+            if needle[matched] == bytes[at] { matched += 1 }
+            if matched == needle.count { return at + 1 - matched }
         }
         return nil
     }
 
-    /// Last byte offset of `needle` in `bytes` that ends at or before `end`.
-    static func findLast(_ needle: [UInt8], in bytes: [UInt8], end: Int) -> Int? {
-        var at = end - needle.count
-        while at >= 0 {
-            if bytes[at..<(at + needle.count)].elementsEqual(needle) { return at }
-            at -= 1
-        }
-        return nil
+    /// Byte offset of the last `needle` in `bytes`.
+    static func findLast(_ needle: [UInt8], in bytes: [UInt8]) -> Int? {
+        find(needle.reversed(), in: bytes.reversed()).map { bytes.count - $0 - needle.count }
     }
 
     static func contains(_ text: String, _ needle: String) -> Bool {
@@ -98,10 +110,13 @@ enum Text {
         let needle = Array(separator.utf8)
         var parts: [String] = []
         if fromRight {
+            let backwards: [UInt8] = bytes.reversed()
+            let reversed: [UInt8] = needle.reversed()
             var end = bytes.count
-            while limit < 0 || parts.count < limit, let at = findLast(needle, in: bytes, end: end) {
-                parts.append(string(bytes[(at + needle.count)..<end]))
-                end = at
+            while limit < 0 || parts.count < limit, let at = find(reversed, in: backwards, from: bytes.count - end) {
+                let found = bytes.count - at - needle.count
+                parts.append(string(bytes[(found + needle.count)..<end]))
+                end = found
             }
             parts.append(string(bytes[..<end]))
             return parts.reversed()
@@ -120,6 +135,7 @@ enum Text {
         var parts: [String] = []
         var rest = Substring(strip(text)).unicodeScalars
         if fromRight {
+            if limit >= 0 { rest = Substring(strip(text, left: false)).unicodeScalars }
             while !rest.isEmpty {
                 if limit >= 0, parts.count == limit {
                     parts.append(String(rest))
@@ -201,28 +217,29 @@ enum Text {
 
     // MARK: Case
 
+    static func isASCII(_ text: String) -> Bool { text.utf8.allSatisfy { $0 < 0x80 } }
+
     static func upper(_ text: String) -> String {
-        text.unicodeScalars.reduce(into: "") { $0 += $1.properties.uppercaseMapping }
+        isASCII(text)
+            ? text.uppercased() : text.unicodeScalars.reduce(into: "") { $0 += $1.properties.uppercaseMapping }
     }
 
-    /// Lower case, with the Greek final sigma as Unicode's SpecialCasing gives it.
     static func lower(_ text: String) -> String {
+        if isASCII(text) { return text.lowercased() }
         guard text.utf8.contains(0xCE) else {
             return text.unicodeScalars.reduce(into: "") { $0 += $1.properties.lowercaseMapping }
         }
         let scalars = Array(text.unicodeScalars)
-        var out = ""
-        for (at, scalar) in scalars.enumerated() {
-            if scalar == "\u{3A3}" {
-                let before = scalars[..<at].last { !$0.properties.isCaseIgnorable }
-                let after = scalars[(at + 1)...].first { !$0.properties.isCaseIgnorable }
-                let isFinal = (before?.properties.isCased ?? false) && !(after?.properties.isCased ?? false)
-                out += isFinal ? "\u{3C2}" : "\u{3C3}"
-            } else {
-                out += scalar.properties.lowercaseMapping
-            }
-        }
-        return out
+        return scalars.indices.reduce(into: "") { $0 += lower(at: $1, in: scalars) }
+    }
+
+    /// One character in lower case, with the Greek final sigma as Unicode's SpecialCasing gives it.
+    private static func lower(at index: Int, in scalars: [UnicodeScalar]) -> String {
+        guard scalars[index] == "\u{3A3}" else { return scalars[index].properties.lowercaseMapping }
+        let before = scalars[..<index].last { !$0.properties.isCaseIgnorable }
+        let after = scalars[(index + 1)...].first { !$0.properties.isCaseIgnorable }
+        let isFinal = (before?.properties.isCased ?? false) && !(after?.properties.isCased ?? false)
+        return isFinal ? "\u{3C2}" : "\u{3C3}"
     }
 
     /// The first character in title case, the others in lower case.
@@ -235,8 +252,9 @@ enum Text {
     static func title(_ text: String) -> String {
         var out = ""
         var inWord = false
-        for scalar in text.unicodeScalars {
-            out += inWord ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
+        let scalars = Array(text.unicodeScalars)
+        for (at, scalar) in scalars.enumerated() {
+            out += inWord ? lower(at: at, in: scalars) : scalar.properties.titlecaseMapping
             inWord = scalar.properties.isCased
         }
         return out
@@ -245,7 +263,8 @@ enum Text {
     static func swapCase(_ text: String) -> String {
         text.unicodeScalars.reduce(into: "") { out, scalar in
             let properties = scalar.properties
-            out += properties.isUppercase
+            out +=
+                properties.isUppercase
                 ? properties.lowercaseMapping : properties.isLowercase ? properties.uppercaseMapping : String(scalar)
         }
     }
