@@ -1,0 +1,191 @@
+// The CPU kernels other than the products: elementwise programs, norms, rope, attention, reductions, copies, sampling.
+//
+// Tokens are flat: T rows, no batch axis. Shapes and strides count elements. Unless a comment says otherwise, tensors are f32,
+// row-major and dense, an output may not overlap an input, and any extent may be 0.
+// The pool may be NULL. Rules on scratch and determinism are those of cpu_common.h.
+#ifndef MARTLET_CPU_OPS_H
+#define MARTLET_CPU_OPS_H
+
+#include "cpu_common.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Element types that loads, stores and copies convert between.
+typedef enum mk_dtype { MK_DTYPE_F32 = 0, MK_DTYPE_BF16 = 1, MK_DTYPE_F16 = 2, MK_DTYPE_I32 = 3, MK_DTYPE_U8 = 4 } mk_dtype;
+
+/// Bytes of one element.
+static inline size_t mk_dtype_size(mk_dtype type) {
+    return type == MK_DTYPE_F32 || type == MK_DTYPE_I32 ? 4 : type == MK_DTYPE_U8 ? 1 : 2;
+}
+
+/// What products inside a kernel may be computed in. Sums are always f32.
+typedef enum mk_precision {
+    MK_PRECISION_F32 = 0,
+    MK_PRECISION_BF16 = 1,  // operands rounded to bf16 where the processor multiplies them faster; else as F32
+} mk_precision;
+
+#define MK_MAX_RANK 6
+
+// MARK: Elementwise programs (elementwise.c)
+
+/// Instructions of an elementwise program: to = op(a, b, c, value). Comparisons give 1 or 0; `where` takes b where a != 0, else c.
+typedef enum mk_ew_op {
+    // to = f(a)
+    MK_EW_COPY, MK_EW_NEG, MK_EW_EXP, MK_EW_LOG, MK_EW_SQRT, MK_EW_RSQRT, MK_EW_RECIPROCAL, MK_EW_ABS, MK_EW_SIGN, MK_EW_SQUARE,
+    MK_EW_TANH, MK_EW_SIGMOID, MK_EW_SILU, MK_EW_GELU, MK_EW_GELU_TANH, MK_EW_QUICK_GELU, MK_EW_RELU, MK_EW_LOG_SIGMOID,
+    MK_EW_SOFTPLUS, MK_EW_SIN, MK_EW_COS, MK_EW_ERF, MK_EW_FLOOR,
+    // to = a * value, a + value, value
+    MK_EW_SCALE, MK_EW_ADD_SCALAR, MK_EW_CONSTANT,
+    // to = f(a, b)
+    MK_EW_ADD, MK_EW_SUB, MK_EW_MUL, MK_EW_DIV, MK_EW_POW, MK_EW_MIN, MK_EW_MAX, MK_EW_LESS, MK_EW_EQUAL,
+    // to = a * b + c, a ? b : c
+    MK_EW_FMA, MK_EW_WHERE,
+    // Derivatives as one instruction, to = b * f'(a): what a fused backward pass meets most.
+    MK_EW_SILU_GRADIENT, MK_EW_GELU_GRADIENT, MK_EW_GELU_TANH_GRADIENT,
+    MK_EW_COUNT
+} mk_ew_op;
+
+#define MK_EW_REGISTERS 32
+
+/// One instruction; registers are below MK_EW_REGISTERS, unused ones 0.
+typedef struct mk_ew_instruction {
+    uint8_t op, to, a, b, c;
+    float value;
+} mk_ew_instruction;
+
+/// An input or output of a program: strides of 0 broadcast (a row vector over [T, W] is {0, 1}, a column {1, 0}, a scalar {0, 0}).
+typedef struct mk_ew_operand {
+    void *data;
+    mk_dtype type;
+    uint8_t reg;  // the register that an input fills, or that an output is read from at the end
+    int64_t strides[MK_MAX_RANK];
+} mk_ew_operand;
+
+/// A register program run once for each element of `shape`.
+typedef struct mk_ew_program {
+    const mk_ew_instruction *code;
+    size_t code_count;
+    const mk_ew_operand *inputs;
+    size_t input_count;
+    const mk_ew_operand *outputs;
+    size_t output_count;
+    size_t rank;
+    int64_t shape[MK_MAX_RANK];
+} mk_ew_program;
+
+/// Runs a program; false, with nothing done, if it is malformed (counts, registers, types, a register read before it is set).
+/// An output may be the same memory as an input with the same strides and type. Arithmetic is f32; i32 and u8 are converted.
+/// Needs 160 KiB of stack on each thread of the pool.
+bool mk_ew_run(const mk_pool *pool, const mk_ew_program *program);
+
+// MARK: Norms (norm.c)
+
+/// y = x / rms(x) * (offset + w), rms = sqrt(mean(x^2) + eps), over the last axis of x[rows, width]. y may be x.
+/// With `residual`, x + residual is normed, and written to `sum` (which may be x or residual).
+void mk_rms_norm(const mk_pool *pool, const float *x, const float *residual, float *sum, const float *w, float *y, size_t rows,
+                 size_t width, float eps, float offset);
+
+/// Gradient of mk_rms_norm: dx (may be dy; NULL = not wanted) and dw (NULL = not wanted).
+void mk_rms_norm_backward(const mk_pool *pool, const float *dy, const float *x, const float *w, float *dx, float *dw, size_t rows,
+                          size_t width, float eps, float offset, void *scratch);
+
+/// y = (x - mean) / sqrt(variance + eps) * w + b; w and b may be NULL. y may be x.
+void mk_layer_norm(const mk_pool *pool, const float *x, const float *w, const float *b, float *y, size_t rows, size_t width, float eps);
+
+/// Gradient of mk_layer_norm; dx, dw and db may each be NULL, dx may be dy.
+void mk_layer_norm_backward(const mk_pool *pool, const float *dy, const float *x, const float *w, float *dx, float *dw, float *db,
+                            size_t rows, size_t width, float eps, void *scratch);
+
+/// Scratch of the two backward passes.
+size_t mk_norm_scratch_bytes(size_t rows, size_t width);
+
+// MARK: Rope (rope.c)
+
+/// Rotates the first 2 * pairs of each head's `width` elements: x[tokens, heads, width] with `x_stride` between tokens.
+/// Angle j of token t is positions[axis[j] * tokens + t] * frequencies[j]; axis NULL means all 0 (else it has `pairs` entries,
+/// for multimodal sections). Half rotation pairs (j, j + pairs), interleaved pairs (2j, 2j + 1). `scale` multiplies cos and sin.
+/// `inverse` is the transposed rotation: the gradient. y may be x.
+typedef struct mk_rope_shape {
+    size_t tokens, heads, width, pairs;
+    size_t x_stride, y_stride;
+    bool interleaved, inverse;
+    float scale;
+} mk_rope_shape;
+void mk_rope(const mk_pool *pool, const float *x, const int32_t *positions, const uint8_t *axis, const float *frequencies, float *y,
+             const mk_rope_shape *shape);
+
+// MARK: Attention (attention_*.c)
+
+/// Attention of segments of flat tokens: q[Tq, Hq, D], k[Tk, Hk, D], v[Tk, Hk, Dv], out[Tq, Hq, Dv], lse[Tq, Hq].
+/// Segments are cumulative offsets of `segments` + 1 entries; entries after the last repeat it. `causal` aligns the ends of a query
+/// segment and its key segment; with `window` > 0 key j is visible to query i if i - j < window; `softcap` c > 0: s = c tanh(s / c).
+/// `sinks` (NULL or [Hq]) adds exp(sink) to each denominator. A row that sees no key gives 0 and lse = -infinity (its sink, if any).
+typedef struct mk_attention_shape {
+    size_t query_tokens, key_tokens, query_heads, kv_heads, width, value_width;
+    size_t q_stride, k_stride, v_stride;  // elements between tokens; 0 = dense
+    const int32_t *q_segments, *k_segments;
+    size_t segments;
+    float scale, softcap;
+    int32_t window;
+    bool causal;
+    mk_precision precision;
+} mk_attention_shape;
+
+size_t mk_attention_scratch_bytes(const mk_pool *pool, const mk_attention_shape *shape);
+
+/// Writes out and, unless NULL, lse (natural logarithm of the sum of exponentials of the scaled, capped scores).
+void mk_attention(const mk_pool *pool, const float *q, const float *k, const float *v, const float *sinks, float *out, float *lse,
+                  const mk_attention_shape *shape, void *scratch);
+
+size_t mk_attention_backward_scratch_bytes(const mk_pool *pool, const mk_attention_shape *shape);
+
+/// Gradient with recomputation from lse: dq, dk, dv dense; dsinks [Hq] or NULL. All are overwritten.
+void mk_attention_backward(const mk_pool *pool, const float *dout, const float *q, const float *k, const float *v, const float *sinks,
+                           const float *out, const float *lse, float *dq, float *dk, float *dv, float *dsinks,
+                           const mk_attention_shape *shape, void *scratch);
+
+// MARK: Softmax and reductions (reduce.c)
+
+/// Softmax of each row; y may be x.
+void mk_softmax(const mk_pool *pool, const float *x, float *y, size_t rows, size_t width);
+/// Logarithm of the softmax of each row; y may be x.
+void mk_log_softmax(const mk_pool *pool, const float *x, float *y, size_t rows, size_t width);
+/// log(sum(exp(row))) -> y[rows].
+void mk_logsumexp(const mk_pool *pool, const float *x, float *y, size_t rows, size_t width);
+
+typedef enum mk_reduction { MK_REDUCE_SUM = 0, MK_REDUCE_MEAN = 1, MK_REDUCE_MAX = 2 } mk_reduction;
+
+/// Reduces the middle axis of x[outer, n, inner] -> y[outer, inner]. Sums of n = 0 are 0, means NaN, maxima -infinity.
+void mk_reduce(const mk_pool *pool, mk_reduction kind, const float *x, float *y, size_t outer, size_t n, size_t inner, void *scratch);
+size_t mk_reduce_scratch_bytes(size_t outer, size_t n, size_t inner);
+
+/// Index of the first largest element along the middle axis; n must not be 0.
+void mk_argmax(const mk_pool *pool, const float *x, int32_t *y, size_t outer, size_t n, size_t inner);
+/// Running sums along the middle axis; y may be x. `reverse` sums from the end (its gradient).
+void mk_cumsum(const mk_pool *pool, const float *x, float *y, size_t outer, size_t n, size_t inner, bool reverse);
+/// The k largest of each row in falling order, equal values by rising index; k <= width.
+void mk_topk(const mk_pool *pool, const float *x, float *values, int32_t *indices, size_t rows, size_t width, size_t k);
+
+// MARK: Rows and copies (gather.c, copy.c)
+
+/// out[t] = table[ids[t]] as f32; an id outside 0..<table_rows gives zeros. `table` is F32, BF16 or F16.
+void mk_gather_rows(const mk_pool *pool, const void *table, mk_dtype type, size_t table_rows, size_t width, const int32_t *ids,
+                    size_t count, float *out);
+/// out[V, width] = 0, then out[ids[t]] += rows[t] in the order of t; ids outside are skipped. `accumulate` keeps what out holds.
+void mk_scatter_add_rows(const mk_pool *pool, const float *rows, const int32_t *ids, size_t count, size_t width, float *out,
+                         size_t out_rows, bool accumulate);
+
+/// Copies an nd array between strided views, converting types: transpose, slice, concat and cast are calls of this.
+void mk_copy_nd(const mk_pool *pool, const void *from, mk_dtype from_type, const int64_t *from_strides, void *to, mk_dtype to_type,
+                const int64_t *to_strides, const int64_t *shape, size_t rank);
+/// Converts `count` dense elements; to I32 and U8 rounds toward zero and saturates.
+void mk_cast(const mk_pool *pool, const void *from, mk_dtype from_type, void *to, mk_dtype to_type, size_t count);
+void mk_fill(const mk_pool *pool, float *to, float value, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
