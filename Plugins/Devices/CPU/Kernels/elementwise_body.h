@@ -67,16 +67,23 @@ MK_INLINE vf MK_F(gelu_gradient)(vf x) {
 // 0.5 (1 + tanh(u)) = sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3).
 MK_INLINE vf MK_F(gelu_tanh)(vf x) { return x * vsigmoid(1.5957691f * x * vfma(x * x, vset(0.044715f), vset(1.0f))); }
 
+/// sigmoid(u) and its derivative, the latter without the cancellation of s (1 - s).
+MK_INLINE void MK_F(sigmoid_slope)(vf u, vf *s, vf *slope) {
+    vf e = vexp(-vabs(u)), r = 1.0f / (1.0f + e);
+    *s = vselect(u > 0.0f, r, e * r);
+    *slope = e * r * r;
+}
+
 MK_INLINE vf MK_F(gelu_tanh_gradient)(vf x) {
-    vf square = x * x;
-    vf s = vsigmoid(1.5957691f * x * vfma(square, vset(0.044715f), vset(1.0f)));
-    vf slope = 1.5957691f * vfma(square, vset(0.134145f), vset(1.0f));
-    return vfma(x * slope, s * (1.0f - s), s);
+    vf square = x * x, s, slope;
+    MK_F(sigmoid_slope)(1.5957691f * x * vfma(square, vset(0.044715f), vset(1.0f)), &s, &slope);
+    return vfma(x * 1.5957691f * vfma(square, vset(0.134145f), vset(1.0f)), slope, s);
 }
 
 MK_INLINE vf MK_F(silu_gradient)(vf x) {
-    vf s = vsigmoid(x);
-    return vfma(x * s, 1.0f - s, s);
+    vf s, slope;
+    MK_F(sigmoid_slope)(x, &s, &slope);
+    return vfma(x, slope, s);
 }
 
 MK_INLINE vf MK_F(sine)(vf x) {
