@@ -16,6 +16,7 @@ struct Plugin {
 
 /// Adding a plugin is one line here and one in plugins.json at most.
 let plugins: [Plugin] = [
+    Plugin(folder: "Checkpoints/GGUF", links: ["CheckpointSupport", "Files"]),
     Plugin(folder: "Checkpoints/Safetensors", links: ["CheckpointSupport", "Files"]),
     Plugin(folder: "Datasets/CSV", links: ["RowStreams"]),
     Plugin(folder: "Datasets/JSON", links: ["RowStreams"]),
