@@ -73,7 +73,9 @@ let tests: [Target] = [
         name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests", exclude: ["Goldens"]),
     .testTarget(
         name: "CheckpointsTests",
-        dependencies: ["CheckpointSupport", "CheckpointsSafetensors", "Files", "JSON", "PluginKit"],
+        dependencies: [
+            "CheckpointSupport", "CheckpointsGGUF", "CheckpointsSafetensors", "Files", "JSON", "PluginKit",
+        ],
         path: "Tests/CheckpointsTests", exclude: ["Goldens"]),
     .testTarget(name: "DataTests", dependencies: ["Data"], path: "Tests/DataTests"),
     .testTarget(
