@@ -57,7 +57,10 @@ private let unaryOps: [Op] = [
         { 0.5 * $0 * (1 + tanh(geluTanhFactor * ($0 + 0.044715 * $0 * $0 * $0))) }
     ) { d, x in try d.emit("gelu_tanh_gradient", d.dy, x) },
     unary("quick_gelu", "x σ(1.702 x)", { $0 * sigmoid(1.702 * $0) }) { d, x in
-        try d.emit("quick_gelu_gradient", d.dy, x)
+        // y = x s, s = σ(1.702 x): y' = s + 1.702 y (1 - s).
+        let s = try d.emit("sigmoid", d.emit("scale", x, with: [("factor", .float(1.702))]))
+        let slope = try d.emit("sub", d.y, d.emit("mul", d.y, s))
+        return try d.emit("mul", d.dy, d.emit("add", s, d.emit("scale", slope, with: [("factor", .float(1.702))])))
     },
     unary("relu", "max(x, 0)", { max($0, 0) }) { d, x in
         try d.emit("mul", d.dy, d.emit("sign", d.y))
@@ -144,10 +147,6 @@ private let binaryOps: [Op] = [
     binary("gelu_tanh_gradient", "dy · d gelu_tanh(x)/dx", { (dy: Double, x: Double) -> Double in
         let t = tanh(geluTanhFactor * (x + 0.044715 * x * x * x))
         return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * geluTanhFactor * (1 + 3 * 0.044715 * x * x))
-    }, gradient: nil),
-    binary("quick_gelu_gradient", "dy · d quick_gelu(x)/dx", { (dy: Double, x: Double) -> Double in
-        let s = sigmoid(1.702 * x)
-        return dy * (s + 1.702 * x * s * (1 - s))
     }, gradient: nil),
 ]
 
