@@ -22,6 +22,8 @@ let plugins: [Plugin] = [
     Plugin(folder: "Datasets/JSON", links: ["RowStreams"]),
     Plugin(folder: "Datasets/JSONL", links: ["RowStreams"]),
     Plugin(folder: "Datasets/Text", links: ["RowStreams"]),
+    Plugin(folder: "Devices/CPU", links: ["CPUKernels"], exclude: ["Kernels"]),
+    Plugin(folder: "Models/Llama"),
 ]
 
 // MARK: System libraries

@@ -1,0 +1,79 @@
+import Files
+import JSON
+internal import PluginAPI
+package import PluginKit
+
+/// An open checkpoint of a checkpoint plugin.
+package final class CheckpointHandle: @unchecked Sendable {
+    private let table: UnsafePointer<mt_checkpoint_table>
+    private let context: UnsafeMutableRawPointer?
+    private let handle: OpaquePointer
+    /// Which plugin reads it.
+    package let format: String
+    package let path: String
+    /// By name.
+    package let tensors: [String: TensorEntry]
+    package let files: [String]
+    /// {"metadata", "config"?, "tokenizer"?, "chat_template"?}
+    package let description: JSON
+    private var mapped: [Int: MappedFile] = [:]
+
+    /// Opens `path` with the plugin that knows it best.
+    package init(path: String, components: any ComponentSource) throws {
+        let best = try components.best(kind: MT_KIND_CHECKPOINT) { component in
+            guard let table = component.table?.assumingMemoryBound(to: mt_checkpoint_table.self) else { return 0 }
+            return path.lent { Int(table.pointee.probe(component.ctx, $0)) }
+        }
+        guard let component = best?.component,
+            let table = component.table?.assumingMemoryBound(to: mt_checkpoint_table.self)
+        else {
+            let known = components.componentIDs(kind: MT_KIND_CHECKPOINT).joined(separator: ", ")
+            throw ModelError(
+                .notFound, "no weights of a known format (\(known)) are here; give a model directory or a weight file",
+                at: path)
+        }
+        self.table = table
+        context = component.ctx
+        format = component.id.string
+        self.path = path
+        var opened: OpaquePointer?
+        try path.lent { text in try checked { table.pointee.open(component.ctx, text, &opened, $0) } }
+        guard let opened else { throw ModelError(.invalid, "the plugin \(format) opened nothing", at: path) }
+        handle = opened
+        var tensors: [String: TensorEntry] = [:]
+        for i in 0..<table.pointee.tensor_count(component.ctx, opened) {
+            var entry = mt_tensor_entry()
+            entry.struct_size = UInt32(MemoryLayout<mt_tensor_entry>.size)
+            try checked { table.pointee.tensor(component.ctx, opened, i, &entry, $0) }
+            tensors[entry.name.string] = TensorEntry(entry)
+        }
+        self.tensors = tensors
+        files = (0..<table.pointee.file_count(component.ctx, opened)).map {
+            table.pointee.file(component.ctx, opened, $0).string
+        }
+        let text = try collected { sink in try checked { table.pointee.describe(component.ctx, opened, sink, $0) } }
+        description = try JSON(parsing: text)
+    }
+
+    deinit { table.pointee.close(context, handle) }
+
+    /// The stored bytes of a tensor, mapped; valid until `unmap`.
+    func bytes(of entry: TensorEntry) throws -> UnsafeRawBufferPointer {
+        guard files.indices.contains(entry.file) else {
+            throw ModelError(.invalid, "tensor \(entry.name) lies in file \(entry.file) of \(files.count)", at: path)
+        }
+        let file = try mapped[entry.file] ?? MappedFile(files[entry.file])
+        mapped[entry.file] = file
+        guard let start = Int(exactly: entry.offset), let size = Int(exactly: entry.size),
+            start <= file.bytes.count, size <= file.bytes.count - start
+        else {
+            throw ModelError(
+                .invalid, "tensor \(entry.name) ends at byte \(entry.offset &+ entry.size), the file has \(file.bytes.count)",
+                at: files[entry.file])
+        }
+        return UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + size])
+    }
+
+    /// Lets go of the mapped files.
+    func unmap() { mapped = [:] }
+}

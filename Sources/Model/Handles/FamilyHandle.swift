@@ -1,0 +1,120 @@
+import Graph
+package import JSON
+internal import PluginAPI
+import PluginKit
+
+/// A model family of a model plugin, over one config.json.
+package final class FamilyHandle: @unchecked Sendable {
+    private let table: UnsafePointer<mt_model_table>
+    private let context: UnsafeMutableRawPointer?
+    package let id: String
+    package let config: JSON
+    private let configText: String
+    package let shape: ModelShape
+
+    package init(config: JSON, components: any ComponentSource, at path: String) throws {
+        let text = config.text()
+        let best = try components.best(kind: MT_KIND_MODEL) { component in
+            guard let table = component.table?.assumingMemoryBound(to: mt_model_table.self) else { return 0 }
+            return text.lent { Int(table.pointee.probe(component.ctx, $0)) }
+        }
+        guard let component = best?.component, let table = component.table?.assumingMemoryBound(to: mt_model_table.self)
+        else {
+            let named = config["architectures"]?.array?.compactMap(\.string).joined(separator: ", ")
+            let known = components.componentIDs(kind: MT_KIND_MODEL).joined(separator: ", ")
+            throw ModelError(
+                .unsupported,
+                "no model family knows the architecture \(named ?? config["model_type"]?.string ?? "(none named)"); installed families: \(known)",
+                at: path)
+        }
+        self.table = table
+        context = component.ctx
+        id = component.id.string
+        self.config = config
+        configText = text
+        let document = try collected { sink in
+            try text.lent { text in try checked { table.pointee.describe(component.ctx, text, sink, $0) } }
+        }
+        shape = try ModelShape(JSON(parsing: document))
+    }
+
+    /// The family's name for a tensor of a checkpoint, or nil when it has no use for it.
+    func rename(_ name: String) throws -> String? {
+        guard let rename = table.pointee.rename else { return name }
+        let bytes = try collected { sink in
+            try configText.lent { config in
+                try name.lent { name in try checked { rename(context, config, name, sink, $0) } }
+            }
+        }
+        return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Emits a part into `graph`; a decoder's first output is its hidden states.
+    package func build(
+        _ part: String = "decoder", in graph: Graph, ids: Value, positions: Value, segments: Value, embeds: Value = .none,
+        typeIDs: Value = .none
+    ) throws -> [Value] {
+        var build = mt_build()
+        build.struct_size = UInt32(MemoryLayout<mt_build>.size)
+        build.graph = GraphService.handle(graph)
+        build.ids = GraphService.value(ids, of: graph)
+        build.positions = GraphService.value(positions, of: graph)
+        build.segments = GraphService.value(segments, of: graph)
+        build.embeds = GraphService.value(embeds, of: graph)
+        build.type_ids = GraphService.value(typeIDs, of: graph)
+        var outputs = [mt_value](repeating: mt_value(), count: 8)
+        var count = 0
+        do {
+            try configText.lent { config in
+                try part.lent { part in
+                    build.config = config
+                    build.part = part
+                    try checked { table.pointee.build(context, &build, &outputs, outputs.count, &count, $0) }
+                }
+            }
+        } catch {
+            // The graph knows the block and the op; the plugin's own message is the same one, passed on.
+            throw graph.failure ?? error
+        }
+        return try outputs.prefix(count).map { try GraphService.value($0, in: graph) }
+    }
+}
+
+/// What a family says of a model; see `ModelDescription` in PluginKit.
+package struct ModelShape: Sendable {
+    package struct Attention: Sendable, Equatable {
+        package let keyValueHeads, keyWidth, valueWidth: Int
+    }
+    package let parts: [String]
+    package let hidden, vocabulary, maximumPositions: Int
+    package let head: String?
+    package let headHasBias: Bool
+    package let logitScale, logitSoftcap: Double
+    package let attention: [Attention]
+    package let defaultTargets: [String]
+    package let embedding: String
+
+    init(_ json: JSON) throws {
+        func int(_ key: String) throws -> Int {
+            guard let value = json[key]?.int, value >= 0 else {
+                throw ModelError(.invalid, "the family's description lacks \"\(key)\"", at: "describe")
+            }
+            return value
+        }
+        parts = json["parts"]?.array?.compactMap(\.string) ?? ["decoder"]
+        hidden = try int("hidden")
+        vocabulary = try int("vocab")
+        maximumPositions = json["max_positions"]?.int ?? 0
+        head = json["head"]?.string
+        headHasBias = json["head_bias"]?.bool ?? false
+        logitScale = json["logit_scale"]?.double ?? 1
+        logitSoftcap = json["logit_softcap"]?.double ?? 0
+        attention = (json["attention"]?.array ?? []).map {
+            Attention(
+                keyValueHeads: $0["kv_heads"]?.int ?? 0, keyWidth: $0["key_width"]?.int ?? 0,
+                valueWidth: $0["value_width"]?.int ?? 0)
+        }
+        defaultTargets = json["default_targets"]?.array?.compactMap(\.string) ?? []
+        embedding = json["embedding"]?.string ?? "model.embed_tokens.weight"
+    }
+}

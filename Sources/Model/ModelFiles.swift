@@ -1,0 +1,103 @@
+import Files
+import Glibc
+package import JSON
+import PluginKit
+
+/// The files of a model: a directory in Hugging Face's layout, or a GGUF file that holds all of it.
+package struct ModelFiles {
+    package let path: String
+    /// config.json's content, or the GGUF file's own in its terms.
+    package let config: JSON
+    package let generation: JSON
+    package let tokenizerConfig: JSON
+    /// The Jinja text of the chat template, if there is one.
+    package let chatTemplate: String?
+    package let checkpoint: CheckpointHandle
+    private let tokenizerFiles: [(name: String, bytes: UnsafeRawBufferPointer)]
+    /// Keep the bytes above alive.
+    private let mapped: [MappedFile]
+    private let document: [UInt8]
+
+    private static let tokenizerNames = [
+        "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vocab.json", "merges.txt", "vocab.txt", "qwen.tiktoken", "tokenizer.tiktoken", "tekken.json", "spiece.model",
+        "sentencepiece.bpe.model",
+    ]
+
+    /// - Parameter path: A directory or a weight file.
+    package init(path: String, components: any ComponentSource) throws {
+        self.path = path
+        guard access(path, R_OK) == 0 else {
+            throw ModelError(.notFound, "no such file or directory", at: path)
+        }
+        let directory = Self.isDirectory(path) ? path : Self.parent(path)
+        let checkpoint = try CheckpointHandle(path: path, components: components)
+        self.checkpoint = checkpoint
+        let own = checkpoint.description
+        // A file that describes itself is taken at its word; config.json beside it is another model's.
+        let describesItself = own["config"]?.object != nil
+        func read(_ name: String) throws -> JSON? {
+            guard !describesItself, access("\(directory)/\(name)", R_OK) == 0 else { return nil }
+            let file = try MappedFile("\(directory)/\(name)")
+            do {
+                return try JSON(parsing: UnsafeBufferPointer(file.bytes.bindMemory(to: UInt8.self)))
+            } catch {
+                throw ModelError(.invalid, error.description, at: "\(directory)/\(name)")
+            }
+        }
+        guard let config = try describesItself ? own["config"] : read("config.json") else {
+            throw ModelError(
+                .notFound, "there is no config.json, and the weights do not describe themselves; give a model directory or a GGUF file",
+                at: directory)
+        }
+        self.config = config
+        generation = try read("generation_config.json") ?? .object(JSONObject())
+        let tokenizerConfig = try read("tokenizer_config.json") ?? .object(JSONObject())
+        self.tokenizerConfig = tokenizerConfig
+        var template = own["chat_template"]?.string
+        if !describesItself {
+            if access("\(directory)/chat_template.jinja", R_OK) == 0 {
+                template = String(decoding: try MappedFile("\(directory)/chat_template.jinja").bytes, as: UTF8.self)
+            } else {
+                template = Self.template(tokenizerConfig["chat_template"])
+            }
+        }
+        chatTemplate = template
+        var files: [(String, UnsafeRawBufferPointer)] = []
+        var mapped: [MappedFile] = []
+        if !describesItself {
+            for name in Self.tokenizerNames where access("\(directory)/\(name)", R_OK) == 0 {
+                let file = try MappedFile("\(directory)/\(name)")
+                mapped.append(file)
+                files.append((name, file.bytes))
+            }
+        }
+        document = describesItself ? Array((own["tokenizer"] ?? .null).text().utf8) : []
+        self.mapped = mapped
+        tokenizerFiles = files
+    }
+
+    /// tokenizer_config.json's chat_template: one text, or several by name of which "default" counts.
+    private static func template(_ value: JSON?) -> String? {
+        if let text = value?.string { return text }
+        let named = value?.array ?? []
+        return (named.first { $0["name"]?.string == "default" } ?? named.first)?["template"]?.string
+    }
+
+    package func openTokenizer(components: any ComponentSource) throws -> TokenizerHandle {
+        if document.isEmpty { return try TokenizerHandle(files: tokenizerFiles, components: components, at: path) }
+        return try document.withUnsafeBytes { bytes in
+            try TokenizerHandle(files: [("gguf.json", bytes)], components: components, at: path)
+        }
+    }
+
+    static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    static func parent(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}

@@ -1,0 +1,119 @@
+import Glibc
+import PluginKit
+
+/// A tensor's bytes in the form in which a device takes them over: as they stand where that is possible, else rewritten.
+struct StagedTensor {
+    let bytes: UnsafeRawBufferPointer
+    private let owned: UnsafeMutableRawBufferPointer?
+
+    /// - Parameters:
+    ///   - layout: The wanted layout; only dense ones are converted.
+    ///   - transposes: The file holds [in, out], wanted is [out, in].
+    init(_ entry: TensorEntry, bytes source: UnsafeRawBufferPointer, to layout: String, transposes: Bool, at path: String) throws {
+        let isDense = WeightStore.denseLayouts.contains(entry.layout)
+        let converts = layout != entry.layout || entry.addend != 0 || transposes
+        guard isDense || !converts else {
+            throw ModelError(
+                .unsupported, "tensor \(entry.name) of layout \(entry.layout) cannot be rewritten as \(layout)", at: path)
+        }
+        if !converts, entry.permutedHeads == 0 {
+            bytes = source
+            owned = nil
+            return
+        }
+        let rows = entry.shape.first ?? 1
+        let columns = entry.shape.dropFirst().reduce(1, *)
+        let target = converts ? rows * columns * (layout == "f32" ? 4 : 2) : source.count
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, target), alignment: 64)
+        owned = memory
+        bytes = UnsafeRawBufferPointer(rebasing: memory[..<target])
+        let order = try Self.rowOrder(entry, rows, at: path)
+        if converts {
+            for row in 0..<rows {
+                for column in 0..<columns {
+                    let value = Self.read(source, entry.layout, order(row) * columns + column) + Float(entry.addend)
+                    Self.write(memory, layout, transposes ? column * rows + row : row * columns + column, value)
+                }
+            }
+        } else if rows > 0 {
+            let rowBytes = source.count / rows
+            for row in 0..<rows {
+                let from = UnsafeRawBufferPointer(rebasing: source[order(row) * rowBytes..<(order(row) + 1) * rowBytes])
+                UnsafeMutableRawBufferPointer(rebasing: memory[row * rowBytes..<(row + 1) * rowBytes]).copyMemory(from: from)
+            }
+        }
+    }
+
+    /// Frees what was rewritten, and tells the system that mapped pages are not needed any more.
+    func letGo() {
+        if let owned { return owned.deallocate() }
+        guard let base = bytes.baseAddress else { return }
+        let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+        let start = (UInt(bitPattern: base) + page - 1) / page * page
+        let end = (UInt(bitPattern: base) + UInt(bytes.count)) / page * page
+        if end > start { madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_DONTNEED) }
+    }
+
+    /// Where row r of the wanted order stands: GGUF keeps the rows of rotary heads as pairs of neighbours, the published
+    /// checkpoints as two halves.
+    private static func rowOrder(_ entry: TensorEntry, _ rows: Int, at path: String) throws -> (Int) -> Int {
+        guard entry.permutedHeads > 0 else { return { $0 } }
+        let width = rows / entry.permutedHeads
+        guard width * entry.permutedHeads == rows, width % 2 == 0 else {
+            throw ModelError(.invalid, "\(rows) rows of \(entry.name) do not divide into \(entry.permutedHeads) heads", at: path)
+        }
+        return { row in
+            let (head, inner) = (row / width, row % width)
+            return head * width + 2 * (inner % (width / 2)) + inner / (width / 2)
+        }
+    }
+
+    private static func read(_ bytes: UnsafeRawBufferPointer, _ layout: String, _ index: Int) -> Float {
+        switch layout {
+        case "f64": return Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
+        case "bf16":
+            return Float(bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)) << 16)
+        case "f16":
+            return HalfFloat.float(bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
+        default: return bytes.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
+        }
+    }
+
+    private static func write(_ bytes: UnsafeMutableRawBufferPointer, _ layout: String, _ index: Int, _ value: Float) {
+        switch layout {
+        case "bf16": bytes.storeBytes(of: HalfFloat.bfloat(value), toByteOffset: 2 * index, as: UInt16.self)
+        case "f16": bytes.storeBytes(of: HalfFloat.half(value), toByteOffset: 2 * index, as: UInt16.self)
+        default: bytes.storeBytes(of: value, toByteOffset: 4 * index, as: Float.self)
+        }
+    }
+}
+
+/// The 16-bit floats: IEEE 754 binary16 and bfloat16, rounded to nearest even.
+package enum HalfFloat {
+    package static func bfloat(_ value: Float) -> UInt16 {
+        let bits = value.bitPattern
+        if value.isNaN { return UInt16(bits >> 16) | 0x40 }
+        return UInt16((bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+    }
+
+    package static func float(_ half: UInt16) -> Float {
+        let sign = UInt32(half & 0x8000) << 16
+        let exponent = UInt32(half >> 10) & 31
+        let fraction = UInt32(half & 1023)
+        switch exponent {
+        case 0: return (sign == 0 ? 1 : -1) * Float(fraction) * 0x1p-24
+        case 31: return Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
+        default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
+        }
+    }
+
+    package static func half(_ value: Float) -> UInt16 {
+        let sign = UInt16(value.bitPattern >> 16 & 0x8000)
+        let size = value.magnitude
+        if value.isNaN { return sign | 0x7E00 }
+        if size >= 65520 { return sign | 0x7C00 }
+        if size < 0x1p-14 { return sign | UInt16((size * 0x1p24).rounded(.toNearestOrEven)) }
+        let bits = size.bitPattern
+        return sign | UInt16((bits &+ 0xFFF &+ (bits >> 13 & 1) &- 0x3800_0000) >> 13)
+    }
+}

@@ -1,0 +1,110 @@
+import Glibc
+package import Graph
+import PluginKit
+
+/// A model's parameters on a device, taken over from its checkpoint when they are first used.
+package final class WeightStore: @unchecked Sendable {
+    private let checkpoint: CheckpointHandle
+    private let device: Device
+    /// Checkpoint tensors by the family's names.
+    private let entries: [String: TensorEntry]
+    /// The layout that unquantized weights are held in, or nil for their own.
+    package let dense: String?
+    private var buffers: [String: DeviceBuffer] = [:]
+    /// Bytes that the imported weights take.
+    package private(set) var importedBytes = 0
+
+    /// - Parameter dense: "f32", "bf16" or "f16".
+    package init(checkpoint: CheckpointHandle, family: FamilyHandle, device: Device, dense: String? = nil) throws {
+        self.checkpoint = checkpoint
+        self.device = device
+        self.dense = dense
+        var entries: [String: TensorEntry] = [:]
+        for (name, entry) in checkpoint.tensors {
+            if let renamed = try family.rename(name) { entries[renamed] = entry }
+        }
+        self.entries = entries
+    }
+
+    package var names: [String] { entries.keys.sorted() }
+
+    /// Whether the checkpoint has the parameter.
+    package func contains(_ name: String) -> Bool { entries[name] != nil }
+
+    /// The entries behind a name; several when "*" stands for the experts 0, 1, 2 …
+    private func parts(_ name: String) -> [TensorEntry] {
+        guard let star = name.firstIndex(of: "*") else { return entries[name].map { [$0] } ?? [] }
+        var found: [TensorEntry] = []
+        while let entry = entries[name[..<star] + String(found.count) + name[name.index(after: star)...]] { found.append(entry) }
+        return found
+    }
+
+    /// How the parameter is stored; nil when it is optional and absent.
+    /// - Throws: `ModelError` naming the tensor that is missing, with the nearest name, or whose shape differs.
+    package func resolve(_ name: String, _ shape: [Int], _ flags: Graph.ParameterFlags) throws -> Parameter? {
+        let parts = parts(name)
+        guard let first = parts.first else {
+            if flags.contains(.optional) { return nil }
+            let near = nearest(to: name).map { "; the nearest is \($0)" } ?? ""
+            throw ModelError(
+                .notFound, "the checkpoint has no tensor \(name) of shape \(shape)\(near); it has \(entries.count) tensors",
+                at: checkpoint.path)
+        }
+        let isTransposed = flags.contains(.transposed)
+        let expert = name.contains("*") ? Array(shape.dropFirst()) : shape
+        let stored = isTransposed ? expert.reversed() : expert
+        for part in parts where part.shape != stored && part.shape.filter({ $0 != 1 }) != stored.filter({ $0 != 1 }) {
+            throw ModelError(
+                .invalid, "tensor \(part.name) has shape \(part.shape), the model wants \(stored)", at: checkpoint.path)
+        }
+        if name.contains("*"), parts.count != shape.first {
+            throw ModelError(
+                .invalid, "there are \(parts.count) tensors \(name), the model wants \(shape.first ?? 0)", at: checkpoint.path)
+        }
+        return Parameter(name: name, shape: shape, layout: layout(first, rank: shape.count), isTransposed: isTransposed)
+    }
+
+    private func layout(_ entry: TensorEntry, rank: Int) -> String {
+        guard Self.denseLayouts.contains(entry.layout) else { return entry.layout }
+        return rank < 2 ? "f32" : dense ?? (entry.layout == "f64" ? "f32" : entry.layout)
+    }
+    static let denseLayouts: Set<String> = ["f32", "f16", "bf16", "f64"]
+
+    /// The parameter's memory on the device.
+    package func buffer(_ parameter: Parameter) throws -> DeviceBuffer {
+        let key = "\(parameter.name)|\(parameter.layout)"
+        if let known = buffers[key] { return known }
+        let staged = try parts(parameter.name).map { entry in
+            try StagedTensor(
+                entry, bytes: checkpoint.bytes(of: entry), to: parameter.layout, transposes: parameter.isTransposed,
+                at: checkpoint.path)
+        }
+        let buffer = try device.importWeight(
+            name: parameter.name, layout: parameter.layout, shape: parameter.shape, parts: staged.map(\.bytes))
+        for tensor in staged { tensor.letGo() }
+        buffers[key] = buffer
+        importedBytes += buffer.bytes
+        return buffer
+    }
+
+    /// Lets go of the checkpoint's files once every weight was taken over.
+    package func unmap() { checkpoint.unmap() }
+
+    /// Bytes that the model's weights will take on the device, by layout; known without reading them.
+    package func sizes(_ parameters: [Parameter]) -> [String: Int] {
+        var sizes: [String: Int] = [:]
+        for parameter in parameters {
+            sizes[parameter.layout, default: 0] += device.weightSize(layout: parameter.layout, shape: parameter.shape) ?? 0
+        }
+        return sizes
+    }
+
+    private func nearest(to name: String) -> String? {
+        // Names differ in a prefix or a part: the one that shares the longest tail and head.
+        func common(_ other: String) -> Int {
+            zip(name.utf8.reversed(), other.utf8.reversed()).prefix { $0 == $1 }.count
+                + zip(name.utf8, other.utf8).prefix { $0 == $1 }.count
+        }
+        return entries.keys.max { (common($0), $1) < (common($1), $0) }
+    }
+}
