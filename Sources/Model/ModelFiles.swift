@@ -1,7 +1,7 @@
 import Files
 import Glibc
 package import JSON
-import PluginKit
+internal import PluginKit
 
 /// The files of a model: a directory in Hugging Face's layout, or a GGUF file that holds all of it.
 package struct ModelFiles {
@@ -39,8 +39,8 @@ package struct ModelFiles {
         func read(_ name: String) throws -> JSON? {
             guard !describesItself, access("\(directory)/\(name)", R_OK) == 0 else { return nil }
             let file = try MappedFile("\(directory)/\(name)")
-            do {
-                return try JSON(parsing: UnsafeBufferPointer(file.bytes.bindMemory(to: UInt8.self)))
+            do throws(JSONError) {
+                return try JSON(parsing: Array(file.bytes))
             } catch {
                 throw ModelError(.invalid, error.description, at: "\(directory)/\(name)")
             }

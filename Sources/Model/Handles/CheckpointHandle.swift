@@ -1,5 +1,5 @@
 import Files
-import JSON
+package import JSON
 internal import PluginAPI
 package import PluginKit
 

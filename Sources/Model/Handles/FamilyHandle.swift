@@ -1,7 +1,7 @@
-import Graph
+package import Graph
 package import JSON
 internal import PluginAPI
-import PluginKit
+internal import PluginKit
 
 /// A model family of a model plugin, over one config.json.
 package final class FamilyHandle: @unchecked Sendable {

@@ -1,5 +1,5 @@
 import Glibc
-import PluginKit
+internal import PluginKit
 
 /// A tensor's bytes in the form in which a device takes them over: as they stand where that is possible, else rewritten.
 struct StagedTensor {

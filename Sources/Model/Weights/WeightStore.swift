@@ -1,6 +1,6 @@
 import Glibc
 package import Graph
-import PluginKit
+internal import PluginKit
 
 /// A model's parameters on a device, taken over from its checkpoint when they are first used.
 package final class WeightStore: @unchecked Sendable {

@@ -1,5 +1,5 @@
 import JSON
-import PluginAPI
+public import PluginAPI
 
 /// One tensor of a checkpoint. Shapes are outermost first, in elements.
 public struct TensorEntry: Sendable, Equatable {
@@ -128,7 +128,7 @@ private final class WriterBox {
 }
 
 extension TensorEntry {
-    init(_ entry: mt_tensor_entry) {
+    public init(_ entry: mt_tensor_entry) {
         self.init(
             name: entry.name.string, layout: entry.layout.string,
             shape: (0..<Int(entry.rank)).map { entry.shape.map { shape in { Int(shape[$0]) } }?($0) ?? 0 },
