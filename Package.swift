@@ -51,6 +51,7 @@ let rooms: [Target] = [
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
+    room("Host", ["Files", "JSON", "PluginAPI", "PluginKit"]),
     room("Model", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Template", ["JSON"]),
