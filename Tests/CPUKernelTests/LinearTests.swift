@@ -145,7 +145,7 @@ struct RandomWeight {
         var random = Seeded(state: 11)
         let bias = random.floats(weight.rows)
         atEachLevel { level in
-            for tokens in [0, 1, 3, 8, 9, 26] {
+            for tokens in [0, 1, 3, 8, 16, 26] {
                 let x = random.floats(tokens * columns), dy = random.floats(tokens * weight.rows)
                 for (activation, unit) in [(MK_ACTIVATION_F32, 0x1p-21), (MK_ACTIVATION_BF16, 0x1p-7)] {
                     weight.withWeight { pointer in

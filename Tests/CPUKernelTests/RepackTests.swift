@@ -61,7 +61,7 @@ import Testing
             let weight = RandomWeight(layout, rows: rows, columns: columns), w = weight.values
             var random = Seeded(state: 4)
             let bias = random.floats(rows)
-            for tokens in [0, 1, 2, 3, 4, 5, 6, 13, 50] {
+            for tokens in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 50] {
                 let x = random.floats(tokens * columns, in: -3...3)
                 let y = try Self.withRepacked(weight) { pointer in
                     #expect(mk_int8_supported(pointer))

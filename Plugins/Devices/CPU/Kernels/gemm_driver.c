@@ -29,7 +29,10 @@ const gemm_tile *gemm_tile_bf16(void) {
 // Columns of C in a task. A weight whose columns are C's is unpacked in whole blocks.
 static size_t task_columns(const gemm_call *call) {
     const gemm_operand *b = &call->b;
-    size_t columns = 2 * call->tile->nr < 64 ? 64 : 2 * call->tile->nr;
+    size_t columns = 64;
+    // Where neighbours in memory are columns, longer pieces of many rows reach memory better than short ones.
+    if (b->lane_contiguous && call->n >= 1024) columns = 128;
+    if (b->lane_contiguous && call->n >= 4096) columns = 256;
     if (b->weight && b->lane_contiguous) {
         size_t block = layout_block(b->weight);
         if (columns % block) columns = block > columns ? block : mk_ceil_div(columns, block) * block;

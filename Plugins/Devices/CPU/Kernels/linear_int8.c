@@ -11,7 +11,10 @@ enum { panel_rows = 32 };
 
 static size_t sums_of(int8_kind kind, size_t columns) { return kind == INT8_HALVES ? columns / 16 : columns / 32; }
 
-static size_t tile_width(size_t tokens) { return tokens <= INT8_FEW_TOKENS ? tokens : INT8_TILE; }
+static size_t tile_width(size_t tokens) {
+    if (tokens > INT8_STREAM_TOKENS) return INT8_TILE;
+    return tokens <= INT8_STREAM_WIDTH ? tokens : mk_ceil_div(tokens, 2);
+}
 
 // Bytes of one rounded tile's codes, scales and sums.
 static size_t codes_bytes(size_t columns, size_t width) { return mk_align_up(columns * width); }
@@ -42,7 +45,7 @@ size_t int8_scratch_bytes(const mk_weight *weight, size_t tokens, size_t threads
     int8_kind kind = int8_format_of(weight->layout)->kind;
     size_t width = tile_width(tokens), tiles = mk_ceil_div(mk_min(tokens, TOKEN_CHUNK), mk_max(width, 1));
     size_t bytes = MK_ALIGN + tiles * tile_bytes(kind, weight->columns, width);
-    return tokens <= INT8_FEW_TOKENS ? bytes : bytes + threads * panel_bytes(kind, weight->columns);
+    return tokens <= INT8_STREAM_TOKENS ? bytes : bytes + threads * panel_bytes(kind, weight->columns);
 }
 
 struct run {
@@ -75,17 +78,19 @@ static void stream(void *arg, size_t index, size_t thread) {
     (void)thread;
     const struct run *run = arg;
     const mk_weight *weight = run->weight;
-    int8_tile x = run_tile(run, 0);
-    int8_decode decode = run->format->decode[run->tokens - 1];
     size_t blocks = weight->columns / 32, group_bytes = layout_group_bytes(weight);
     size_t first = index * run->groups, last = mk_min(first + run->groups, mk_ceil_div(weight->rows, 16));
     const uint8_t *group = (const uint8_t *)weight->data + first * group_bytes;
     for (size_t g = first; g < last; g++, group += group_bytes) {
-        float sums[INT8_FEW_TOKENS * 16];
-        decode(group, blocks, &x, sums);
-        for (size_t t = 0; t < run->tokens; t++)
-            for (size_t row = 16 * g; row < mk_min(16 * g + 16, weight->rows); row++)
-                run->y[t * run->ldy + row] = sums[t * 16 + row % 16] + (run->bias ? run->bias[row] : 0);
+        for (size_t done = 0; done < run->tokens; done += run->width) {
+            float sums[INT8_STREAM_WIDTH * 16], *y = run->y + done * run->ldy;
+            size_t tokens = mk_min(run->width, run->tokens - done);
+            int8_tile x = run_tile(run, done / run->width);
+            run->format->decode[tokens - 1](group, blocks, &x, sums);
+            for (size_t t = 0; t < tokens; t++)
+                for (size_t row = 16 * g; row < mk_min(16 * g + 16, weight->rows); row++)
+                    y[t * run->ldy + row] = sums[t * 16 + row % 16] + (run->bias ? run->bias[row] : 0);
+        }
     }
 }
 
@@ -125,11 +130,11 @@ void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
                       .panel_bytes = panel_bytes(format->kind, weight->columns)};
     run.tiles = mk_take(&cursor, mk_ceil_div(mk_min(tokens, TOKEN_CHUNK), run.width) * run.tile_bytes);
     run.panels = cursor;
-    if (tokens <= INT8_FEW_TOKENS) {
+    if (tokens <= INT8_STREAM_TOKENS) {
         size_t groups = mk_ceil_div(weight->rows, 16), each = ((size_t)256 << 10) / layout_group_bytes(weight);
         run.tokens = tokens;
         run.groups = mk_max(1, mk_min(each, mk_ceil_div(groups, FEW_TASKS)));
-        round_tile(&run, 0, 0);
+        for (size_t tile = 0; tile * run.width < tokens; tile++) round_tile(&run, tile, 0);
         mk_parallel(pool, mk_ceil_div(groups, run.groups), stream, &run);
         return;
     }

@@ -18,8 +18,10 @@ typedef enum int8_kind {
 
 /// Tokens rounded together: the height of the micro-kernel.
 #define INT8_TILE ((size_t)6)
-/// Most tokens for which codes are unpacked in registers as the weight streams by.
-#define INT8_FEW_TOKENS ((size_t)4)
+/// Most tokens that meet codes unpacked in registers as the weight streams by, and most for which that is done (twice, the second
+/// time from the cache).
+#define INT8_STREAM_WIDTH ((size_t)8)
+#define INT8_STREAM_TOKENS ((size_t)16)
 /// Columns unpacked at a time for more tokens: 32 rows of them stay in L1.
 #define INT8_DEPTH ((size_t)512)
 
@@ -37,7 +39,7 @@ typedef void (*int8_decode)(const uint8_t *group, size_t blocks, const int8_tile
 typedef struct int8_format {
     int8_kind kind;
     int offset;
-    int8_decode decode[INT8_FEW_TOKENS];  // by tokens - 1
+    int8_decode decode[INT8_STREAM_WIDTH];  // by tokens - 1
     /// Blocks first..<first + count (of `blocks`) of a group: 8 vectors of codes each, `stride` bytes apart; then scales, [block][half]
     /// and minima [block], vectors `stride` bytes apart too.
     void (*unpack)(const uint8_t *group, size_t blocks, size_t first, size_t count, size_t stride, uint8_t *codes, float *scales,

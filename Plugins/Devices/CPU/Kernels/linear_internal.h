@@ -5,11 +5,15 @@
 #include "gemm_internal.h"
 
 /// Most tokens for which rows are read as they lie.
-#define LINEAR_FEW_TOKENS ((size_t)8)
+#define LINEAR_FEW_TOKENS ((size_t)16)
+/// Rows and tokens that a dot-product kernel takes at once.
+#define LINEAR_ROWS ((size_t)4)
+#define LINEAR_TOKENS ((size_t)4)
 
-/// Dot products of one row of `columns` elements with up to LINEAR_FEW_TOKENS vectors `ld` elements apart; writes sums[token].
-/// x holds f32, or bf16 where the kernel's name says so.
-typedef void (*linear_dot)(const void *row, const void *x, size_t ld, size_t tokens, size_t columns, float *sums);
+/// Dot products of `row_count` <= LINEAR_ROWS rows, `row_bytes` apart, with `tokens` <= LINEAR_TOKENS vectors `ld` elements apart:
+/// sums[token * LINEAR_ROWS + row]. x holds f32, or bf16 where the kernel's name says so.
+typedef void (*linear_dot)(const void *rows, size_t row_bytes, size_t row_count, const void *x, size_t ld, size_t tokens,
+                           size_t columns, float *sums);
 
 typedef struct linear_dots {
     linear_dot f32, f16, bf16;

@@ -6,8 +6,8 @@
 // Rows a task takes: about 256 KiB of weight, so that each stream is long.
 static size_t task_rows(const mk_weight *weight) {
     size_t bytes = weight->row_bytes ? weight->row_bytes : 1;
-    size_t rows = mk_max(16, ((size_t)256 << 10) / bytes);
-    return mk_min(rows, mk_max(16, mk_ceil_div(weight->rows, 8)));
+    size_t rows = mk_min(mk_max(16, ((size_t)256 << 10) / bytes), mk_max(16, mk_ceil_div(weight->rows, 8)));
+    return mk_ceil_div(rows, LINEAR_ROWS) * LINEAR_ROWS;
 }
 
 static bool rounds(const mk_weight *weight, mk_activation activation) {
@@ -19,7 +19,7 @@ static bool direct(const mk_weight *weight) {
 }
 
 static size_t row_scratch(const mk_weight *weight) {
-    return direct(weight) ? 0 : mk_align_up(weight->columns * sizeof(float));
+    return direct(weight) ? 0 : mk_align_up(LINEAR_ROWS * weight->columns * sizeof(float));
 }
 
 size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads) {
@@ -31,6 +31,7 @@ size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_acti
 struct run {
     const mk_weight *weight;
     const void *x;
+    size_t x_size;  // bytes of an element
     size_t ldx, tokens, rows;
     const float *bias;
     float *y;
@@ -45,15 +46,23 @@ static void multiply(void *arg, size_t index, size_t thread) {
     const mk_weight *weight = run->weight;
     float *unpacked = (float *)(void *)(run->scratch + thread * run->scratch_bytes);
     size_t last = mk_min((index + 1) * run->rows, weight->rows);
-    for (size_t row = index * run->rows; row < last; row++) {
+    for (size_t row = index * run->rows; row < last; row += LINEAR_ROWS) {
         const void *from = (const uint8_t *)weight->data + row * weight->row_bytes;
+        size_t rows = mk_min(LINEAR_ROWS, last - row), row_bytes = weight->row_bytes;
         if (run->scratch_bytes) {
-            layout_unpack(weight, row, 1, 0, weight->columns, unpacked, 0);
+            layout_unpack(weight, row, rows, 0, weight->columns, unpacked, weight->columns);
             from = unpacked;
+            row_bytes = weight->columns * sizeof(float);
         }
-        float sums[LINEAR_FEW_TOKENS];
-        run->dot(from, run->x, run->ldx, run->tokens, weight->columns, sums);
-        for (size_t t = 0; t < run->tokens; t++) run->y[t * run->ldy + row] = sums[t] + (run->bias ? run->bias[row] : 0);
+        for (size_t done = 0; done < run->tokens; done += LINEAR_TOKENS) {
+            float sums[LINEAR_TOKENS * LINEAR_ROWS], *y = run->y + done * run->ldy + row;
+            size_t tokens = mk_min(LINEAR_TOKENS, run->tokens - done);
+            run->dot(from, row_bytes, rows, (const uint8_t *)run->x + done * run->ldx * run->x_size, run->ldx, tokens,
+                     weight->columns, sums);
+            for (size_t t = 0; t < tokens; t++)
+                for (size_t r = 0; r < rows; r++)
+                    y[t * run->ldy + r] = sums[t * LINEAR_ROWS + r] + (run->bias ? run->bias[row + r] : 0);
+        }
     }
 }
 
@@ -61,7 +70,7 @@ void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
                  mk_activation activation, float *y, size_t ldy, void *scratch) {
     const linear_dots *dots = linear_dots_table();
     uint8_t *cursor = scratch;
-    struct run run = {.weight = weight, .x = x, .ldx = ldx, .tokens = tokens, .rows = task_rows(weight), .bias = bias,
+    struct run run = {.weight = weight, .x = x, .x_size = sizeof(float), .ldx = ldx, .tokens = tokens, .rows = task_rows(weight), .bias = bias,
                       .y = y, .ldy = ldy, .dot = dots->f32, .scratch_bytes = row_scratch(weight)};
     if (weight->layout == MK_LAYOUT_F16) run.dot = dots->f16;
     if (weight->layout == MK_LAYOUT_BF16) run.dot = dots->bf16;
@@ -69,6 +78,7 @@ void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
         uint16_t *rounded = mk_take(&cursor, mk_align_up(tokens * weight->columns * sizeof(uint16_t)));
         for (size_t t = 0; t < tokens; t++) dots->round_bf16(x + t * ldx, weight->columns, rounded + t * weight->columns);
         run.x = rounded;
+        run.x_size = sizeof(uint16_t);
         run.ldx = weight->columns;
         run.dot = dots->bf16_bf16;
     }
@@ -88,18 +98,21 @@ const linear_dots *linear_dots_table(void) {
 
 // MARK: Plain C
 
-#define DOT(name, type, convert)                                                                                \
-    static void name(const void *row, const void *x, size_t ld, size_t tokens, size_t columns, float *sums) {   \
-        const type *w = row;                                                                                    \
-        for (size_t t = 0; t < tokens; t++) {                                                                   \
-            const float *v = (const float *)x + t * ld;                                                         \
-            float part[8] = {0};                                                                                \
-            size_t c = 0;                                                                                       \
-            for (; c + 8 <= columns; c += 8)                                                                    \
-                for (size_t i = 0; i < 8; i++) part[i] += convert(w[c + i]) * v[c + i];                         \
-            for (size_t i = 0; c < columns; c++, i++) part[i] += convert(w[c]) * v[c];                          \
-            sums[t] = ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7])); \
-        }                                                                                                       \
+#define DOT(name, type, convert)                                                                                         \
+    static void name(const void *rows, size_t row_bytes, size_t row_count, const void *x, size_t ld, size_t tokens,      \
+                     size_t columns, float *sums) {                                                                      \
+        for (size_t r = 0; r < row_count; r++)                                                                           \
+            for (size_t t = 0; t < tokens; t++) {                                                                        \
+                const type *w = (const void *)((const uint8_t *)rows + r * row_bytes);                                   \
+                const float *v = (const float *)x + t * ld;                                                              \
+                float part[8] = {0};                                                                                     \
+                size_t c = 0;                                                                                            \
+                for (; c + 8 <= columns; c += 8)                                                                         \
+                    for (size_t i = 0; i < 8; i++) part[i] += convert(w[c + i]) * v[c + i];                              \
+                for (size_t i = 0; c < columns; c++, i++) part[i] += convert(w[c]) * v[c];                               \
+                sums[t * LINEAR_ROWS + r] =                                                                              \
+                    ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));           \
+            }                                                                                                            \
     }
 DOT(dot_f32, float, )
 DOT(dot_f16, uint16_t, mk_f16_to_f32)

@@ -1,8 +1,13 @@
-// Dot products of a row with a few tokens. The row's vector is loaded once; two sums a token hide the
-// multiply-add's latency behind the weight's arrival.
+// Dot products of a few rows with a few tokens. One token reads a row at a time, the longest stream there is; more tokens meet four
+// rows together, so that each loaded vector serves four multiply-adds.
 #include "linear_internal.h"
 
 #if defined(__x86_64__)
+
+#define ARGUMENTS \
+    const void *rows, size_t row_bytes, size_t row_count, const void *x, size_t ld, size_t tokens, size_t columns, float *sums
+
+MK_INLINE const void *row_at(const void *rows, size_t row_bytes, size_t row) { return (const uint8_t *)rows + row * row_bytes; }
 
 // MARK: AVX-512
 
@@ -10,6 +15,7 @@ MK_INLINE MK_AVX512 __mmask16 mask_16(size_t count) {
     return count >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << count) - 1u);
 }
 
+// A vector of a row, and how the kernel multiplies it: 16 floats with 16 floats.
 MK_INLINE MK_AVX512 __m512 f32_16(const void *row, size_t c, __mmask16 mask) {
     return _mm512_maskz_loadu_ps(mask, (const float *)row + c);
 }
@@ -20,91 +26,90 @@ MK_INLINE MK_AVX512 __m512 bf16_16(const void *row, size_t c, __mmask16 mask) {
     __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + c));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
-
-// Each token sums in two registers whatever the number of tokens, so that a token's result does not depend on its company: columns
-// 0-15 of each 32 go to the first, 16-31 to the second.
-#define DOT_512(kind)                                                                                             \
-    MK_INLINE MK_AVX512 void kind##_tokens(const int tokens, const void *row, const float *x, size_t ld,          \
-                                           size_t columns, float *sums) {                                         \
-        __m512 sum[LINEAR_FEW_TOKENS][2];                                                                         \
-        MK_UNROLL                                                                                                 \
-        for (int t = 0; t < tokens; t++) sum[t][0] = sum[t][1] = _mm512_setzero_ps();                             \
-        size_t c = 0;                                                                                             \
-        for (; c + 32 <= columns; c += 32) {                                                                      \
-            __m512 w0 = kind##_16(row, c, 0xffff), w1 = kind##_16(row, c + 16, 0xffff);                           \
-            MK_UNROLL                                                                                             \
-            for (int t = 0; t < tokens; t++) {                                                                    \
-                sum[t][0] = _mm512_fmadd_ps(w0, _mm512_loadu_ps(x + (size_t)t * ld + c), sum[t][0]);              \
-                sum[t][1] = _mm512_fmadd_ps(w1, _mm512_loadu_ps(x + (size_t)t * ld + c + 16), sum[t][1]);         \
-            }                                                                                                     \
-        }                                                                                                         \
-        for (; c < columns; c += 16) {                                                                            \
-            __mmask16 mask = mask_16(columns - c);                                                                \
-            __m512 w = kind##_16(row, c, mask);                                                                   \
-            MK_UNROLL                                                                                             \
-            for (int t = 0; t < tokens; t++)                                                                      \
-                sum[t][0] = _mm512_fmadd_ps(w, _mm512_maskz_loadu_ps(mask, x + (size_t)t * ld + c), sum[t][0]);   \
-        }                                                                                                         \
-        MK_UNROLL                                                                                                 \
-        for (int t = 0; t < tokens; t++) sums[t] = _mm512_reduce_add_ps(_mm512_add_ps(sum[t][0], sum[t][1]));     \
+#define FLOATS(kind)                                                                                                   \
+    MK_INLINE MK_AVX512 __m512 kind##_step(const void *row, const void *x, size_t c, size_t live, __m512 sum) {        \
+        __mmask16 mask = mask_16(live);                                                                                \
+        return _mm512_fmadd_ps(kind##_16(row, c, mask), _mm512_maskz_loadu_ps(mask, (const float *)x + c), sum);       \
     }
+FLOATS(f32)
+FLOATS(f16)
+FLOATS(bf16)
 
-#define BY_TOKENS(attribute, kind, type)                                                                               \
-    attribute static void kind##_dot(const void *row, const void *x, size_t ld, size_t tokens, size_t columns,         \
-                                     float *sums) {                                                                    \
-        const type *v = x;                                                                                             \
-        switch (tokens) {                                                                                              \
-        case 1: kind##_tokens(1, row, v, ld, columns, sums); break;                                                    \
-        case 2: kind##_tokens(2, row, v, ld, columns, sums); break;                                                    \
-        case 3: kind##_tokens(3, row, v, ld, columns, sums); break;                                                    \
-        case 4: kind##_tokens(4, row, v, ld, columns, sums); break;                                                    \
-        case 5: kind##_tokens(5, row, v, ld, columns, sums); break;                                                    \
-        case 6: kind##_tokens(6, row, v, ld, columns, sums); break;                                                    \
-        case 7: kind##_tokens(7, row, v, ld, columns, sums); break;                                                    \
-        default: kind##_tokens(8, row, v, ld, columns, sums);                                                          \
+// 32 bf16 with 32 bf16.
+MK_INLINE MK_AVX512_DOT __m512bh pairs(const void *from, size_t c, size_t live) {
+    __mmask32 mask = live >= 32 ? 0xffffffffu : (__mmask32)((1u << live) - 1u);
+    return (__m512bh)_mm512_maskz_loadu_epi16(mask, (const uint16_t *)from + c);
+}
+MK_INLINE MK_AVX512_DOT __m512 rounded_step(const void *row, const void *x, size_t c, size_t live, __m512 sum) {
+    return _mm512_dpbf16_ps(sum, pairs(row, c, live), pairs(x, c, live));
+}
+
+#define TILE(kind, attribute, type, width, t_count)                                                                    \
+    attribute static void kind##_tile_##t_count(const void *rows, size_t row_bytes, const type *x, size_t ld,          \
+                                                size_t columns, float *sums) {                                         \
+        __m512 sum[LINEAR_ROWS][t_count];                                                                              \
+        MK_UNROLL                                                                                                      \
+        for (int r = 0; r < 4; r++) {                                                                                  \
+            MK_UNROLL                                                                                                  \
+            for (int t = 0; t < t_count; t++) sum[r][t] = _mm512_setzero_ps();                                         \
+        }                                                                                                              \
+        size_t c = 0;                                                                                                  \
+        for (; c + width <= columns; c += width) {                                                                     \
+            MK_UNROLL                                                                                                  \
+            for (size_t r = 0; r < 4; r++) {                                                                           \
+                MK_UNROLL                                                                                              \
+                for (size_t t = 0; t < t_count; t++)                                                                   \
+                    sum[r][t] = kind##_step(row_at(rows, row_bytes, r), x + t * ld, c, width, sum[r][t]);              \
+            }                                                                                                          \
+        }                                                                                                              \
+        if (c < columns) {                                                                                             \
+            MK_UNROLL                                                                                                  \
+            for (size_t r = 0; r < 4; r++) {                                                                           \
+                MK_UNROLL                                                                                              \
+                for (size_t t = 0; t < t_count; t++)                                                                   \
+                    sum[r][t] = kind##_step(row_at(rows, row_bytes, r), x + t * ld, c, columns - c, sum[r][t]);        \
+            }                                                                                                          \
+        }                                                                                                              \
+        MK_UNROLL                                                                                                      \
+        for (int r = 0; r < 4; r++) {                                                                                  \
+            MK_UNROLL                                                                                                  \
+            for (int t = 0; t < t_count; t++) sums[(size_t)t * LINEAR_ROWS + (size_t)r] = _mm512_reduce_add_ps(sum[r][t]); \
         }                                                                                                              \
     }
 
-DOT_512(f32)
-DOT_512(f16)
-DOT_512(bf16)
-BY_TOKENS(MK_AVX512, f32, float)
-BY_TOKENS(MK_AVX512, f16, float)
-BY_TOKENS(MK_AVX512, bf16, float)
-
-// MARK: AVX-512 BF16: two products in each dword
-
-MK_INLINE MK_AVX512_DOT __m512bh pairs(const uint16_t *from, size_t live) {
-    __mmask32 mask = live >= 32 ? 0xffffffffu : (__mmask32)((1u << live) - 1u);
-    return (__m512bh)_mm512_maskz_loadu_epi16(mask, from);
-}
-
-MK_INLINE MK_AVX512_DOT void rounded_tokens(const int tokens, const void *row, const uint16_t *x, size_t ld, size_t columns,
-                                            float *sums) {
-    const uint16_t *w = row;
-    __m512 sum[LINEAR_FEW_TOKENS][2];
-    MK_UNROLL
-    for (int t = 0; t < tokens; t++) sum[t][0] = sum[t][1] = _mm512_setzero_ps();
-    size_t c = 0;
-    for (; c + 64 <= columns; c += 64) {
-        __m512bh w0 = (__m512bh)_mm512_loadu_si512(w + c), w1 = (__m512bh)_mm512_loadu_si512(w + c + 32);
-        MK_UNROLL
-        for (int t = 0; t < tokens; t++) {
-            const uint16_t *v = x + (size_t)t * ld + c;
-            sum[t][0] = _mm512_dpbf16_ps(sum[t][0], w0, (__m512bh)_mm512_loadu_si512(v));
-            sum[t][1] = _mm512_dpbf16_ps(sum[t][1], w1, (__m512bh)_mm512_loadu_si512(v + 32));
-        }
+#define DOT_512(kind, attribute, type, width)                                                                          \
+    TILE(kind, attribute, type, width, 2)                                                                              \
+    TILE(kind, attribute, type, width, 3)                                                                              \
+    TILE(kind, attribute, type, width, 4)                                                                              \
+    attribute static float kind##_row(const void *row, const type *x, size_t columns) {                                \
+        __m512 sum[4];                                                                                                 \
+        MK_UNROLL                                                                                                      \
+        for (int i = 0; i < 4; i++) sum[i] = _mm512_setzero_ps();                                                      \
+        size_t c = 0;                                                                                                  \
+        for (; c + 4 * width <= columns; c += 4 * width) {                                                             \
+            MK_UNROLL                                                                                                  \
+            for (size_t i = 0; i < 4; i++) sum[i] = kind##_step(row, x, c + i * width, width, sum[i]);                 \
+        }                                                                                                              \
+        for (; c < columns; c += width) sum[0] = kind##_step(row, x, c, columns - c, sum[0]);                          \
+        return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));      \
+    }                                                                                                                  \
+    attribute static void kind##_dot(ARGUMENTS) {                                                                      \
+        const type *v = x;                                                                                             \
+        if (row_count == LINEAR_ROWS && tokens == 4)                                                                   \
+            kind##_tile_4(rows, row_bytes, v, ld, columns, sums);                                                      \
+        else if (row_count == LINEAR_ROWS && tokens == 3)                                                              \
+            kind##_tile_3(rows, row_bytes, v, ld, columns, sums);                                                      \
+        else if (row_count == LINEAR_ROWS && tokens == 2)                                                              \
+            kind##_tile_2(rows, row_bytes, v, ld, columns, sums);                                                      \
+        else                                                                                                           \
+            for (size_t r = 0; r < row_count; r++)                                                                     \
+                for (size_t t = 0; t < tokens; t++)                                                                    \
+                    sums[t * LINEAR_ROWS + r] = kind##_row(row_at(rows, row_bytes, r), v + t * ld, columns);           \
     }
-    for (; c < columns; c += 32) {
-        __m512bh last = pairs(w + c, columns - c);
-        MK_UNROLL
-        for (int t = 0; t < tokens; t++)
-            sum[t][0] = _mm512_dpbf16_ps(sum[t][0], last, pairs(x + (size_t)t * ld + c, columns - c));
-    }
-    MK_UNROLL
-    for (int t = 0; t < tokens; t++) sums[t] = _mm512_reduce_add_ps(_mm512_add_ps(sum[t][0], sum[t][1]));
-}
-BY_TOKENS(MK_AVX512_DOT, rounded, uint16_t)
+DOT_512(f32, MK_AVX512, float, 16)
+DOT_512(f16, MK_AVX512, float, 16)
+DOT_512(bf16, MK_AVX512, float, 16)
+DOT_512(rounded, MK_AVX512_DOT, uint16_t, 32)
 
 MK_AVX512_DOT static void round_row(const float *from, size_t count, uint16_t *to) {
     for (size_t c = 0; c < count; c += 16) {
@@ -131,24 +136,41 @@ MK_INLINE float f32_one(const void *row, size_t c) { return ((const float *)row)
 MK_INLINE float f16_one(const void *row, size_t c) { return mk_f16_to_f32(((const uint16_t *)row)[c]); }
 MK_INLINE float bf16_one(const void *row, size_t c) { return mk_bf16_to_f32(((const uint16_t *)row)[c]); }
 
-#define DOT_256(kind)                                                                                                \
-    MK_AVX2 static void kind##_dot_256(const void *row, const void *x, size_t ld, size_t tokens, size_t columns,     \
-                                       float *sums) {                                                                \
-        for (size_t t = 0; t < tokens; t++) {                                                                        \
-            const float *v = (const float *)x + t * ld;                                                              \
-            __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};    \
-            size_t c = 0;                                                                                            \
-            for (; c + 32 <= columns; c += 32) {                                                                     \
-                MK_UNROLL                                                                                            \
-                for (size_t i = 0; i < 4; i++)                                                                       \
-                    sum[i] = _mm256_fmadd_ps(kind##_8(row, c + 8 * i), _mm256_loadu_ps(v + c + 8 * i), sum[i]);      \
-            }                                                                                                        \
-            float parts[8], total = 0;                                                                               \
-            _mm256_storeu_ps(parts, _mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));    \
-            for (int i = 0; i < 8; i++) total += parts[i];                                                           \
-            for (; c < columns; c++) total += kind##_one(row, c) * v[c];                                             \
-            sums[t] = total;                                                                                         \
-        }                                                                                                            \
+// A row meets all tokens while its vectors are in registers.
+#define DOT_256(kind)                                                                                                  \
+    MK_INLINE MK_AVX2 void kind##_tokens_256(const int t_count, const void *row, const float *x, size_t ld,            \
+                                             size_t columns, float *sums) {                                            \
+        __m256 sum[LINEAR_TOKENS][2];                                                                                  \
+        MK_UNROLL                                                                                                      \
+        for (int t = 0; t < t_count; t++) sum[t][0] = sum[t][1] = _mm256_setzero_ps();                                 \
+        size_t c = 0;                                                                                                  \
+        for (; c + 16 <= columns; c += 16) {                                                                           \
+            __m256 w0 = kind##_8(row, c), w1 = kind##_8(row, c + 8);                                                   \
+            MK_UNROLL                                                                                                  \
+            for (int t = 0; t < t_count; t++) {                                                                        \
+                sum[t][0] = _mm256_fmadd_ps(w0, _mm256_loadu_ps(x + (size_t)t * ld + c), sum[t][0]);                   \
+                sum[t][1] = _mm256_fmadd_ps(w1, _mm256_loadu_ps(x + (size_t)t * ld + c + 8), sum[t][1]);               \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int t = 0; t < t_count; t++) {                                                                            \
+            float parts[8], total = 0;                                                                                 \
+            _mm256_storeu_ps(parts, _mm256_add_ps(sum[t][0], sum[t][1]));                                              \
+            for (int i = 0; i < 8; i++) total += parts[i];                                                             \
+            for (size_t tail = c; tail < columns; tail++) total += kind##_one(row, tail) * x[(size_t)t * ld + tail];   \
+            sums[(size_t)t * LINEAR_ROWS] = total;                                                                     \
+        }                                                                                                              \
+    }                                                                                                                  \
+    MK_AVX2 static void kind##_dot_256(ARGUMENTS) {                                                                    \
+        const float *v = x;                                                                                            \
+        for (size_t r = 0; r < row_count; r++) {                                                                       \
+            const void *row = row_at(rows, row_bytes, r);                                                              \
+            switch (tokens) {                                                                                          \
+            case 1: kind##_tokens_256(1, row, v, ld, columns, sums + r); break;                                        \
+            case 2: kind##_tokens_256(2, row, v, ld, columns, sums + r); break;                                        \
+            case 3: kind##_tokens_256(3, row, v, ld, columns, sums + r); break;                                        \
+            default: kind##_tokens_256(4, row, v, ld, columns, sums + r);                                              \
+            }                                                                                                          \
+        }                                                                                                              \
     }
 DOT_256(f32)
 DOT_256(f16)
