@@ -52,10 +52,10 @@ let rooms: [Target] = [
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
     room("Host", ["Files", "JSON", "PluginAPI", "PluginKit"]),
-    room("Model", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit"]),
+    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Template", ["JSON"]),
-    .executableTarget(name: "martlet", dependencies: ["JSON"], path: "Sources/martlet"),
+    .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
 ]
 
 /// Targets that several plugins link statically.

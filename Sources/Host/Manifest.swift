@@ -31,7 +31,7 @@ package struct Manifest: Sendable, Equatable {
     package init(_ document: Document) throws(HostError) {
         path = document.path
         try document.refuseUnknown("", known: Self.fields)
-        let schema = try document.required("schema", "1") { $0.int }
+        let schema = try document.value("schema", "1") { $0.int } ?? 1
         guard schema == 1 else { throw document.error("schema", "found \(schema), wanted 1; update martlet for newer manifests") }
         id = try document.required("id", "a name of letters, digits, '.', '-' and '_'") { $0.string.flatMap(Self.name) }
         version = try document.required("version", "a semantic version such as \"1.0.0\"") { $0.string.flatMap(Self.version) }

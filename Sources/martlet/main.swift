@@ -1,2 +1,3 @@
-import JSON
-print(JSON.null.text())
+import Glibc
+
+exit(CommandLineTool.run(Array(CommandLine.arguments.dropFirst())))

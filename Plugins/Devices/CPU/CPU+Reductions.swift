@@ -44,7 +44,7 @@ private func rowwise(
 }
 
 let reduceBuilders: [String: KernelBuilder] = [
-    "sum": reduction(MK_REDUCE_SUM), "mean": reduction(MK_REDUCE_MEAN), "max": reduction(MK_REDUCE_MAX),
+    "sum": reduction(MK_REDUCE_SUM), "mean": reduction(MK_REDUCE_MEAN), "reduce_max": reduction(MK_REDUCE_MAX),
     "softmax": rowwise { mk_softmax($0, $1, $2, $3, $4) },
     "log_softmax": rowwise { mk_log_softmax($0, $1, $2, $3, $4) },
     "logsumexp": rowwise { mk_logsumexp($0, $1, $2, $3, $4) },

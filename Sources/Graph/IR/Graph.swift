@@ -68,6 +68,8 @@ package final class Graph {
     /// For each block the outermost one around it (itself, when it stands in the root).
     package private(set) var outermostBlocks: [Int] = [0]
     private var openBlocks: [Int] = [0]
+    /// What products round activations to on devices that can: "auto" leaves it to the weight's layout.
+    package var activation = "auto"
     /// The first failure of a build through the C interface.
     package var failure: GraphError?
 
@@ -156,7 +158,7 @@ package final class Graph {
         }
         let weight = try parameter(name + ".weight", [outWidth, inWidth], flags: flags)
         let b = bias ? try parameter(name + ".bias", [outWidth]) : Value.none
-        let y = try emit("linear", [x, weight, b])[0]
+        let y = try emit("linear", [x, weight, b], [("activation", .string(activation))])[0]
         guard let adaptLinear else { return y }
         return try adaptLinear(
             LinearSite(name: fullName(name), x: x, y: y, weight: weight, inWidth: inWidth, outWidth: outWidth))
@@ -203,6 +205,13 @@ package final class Graph {
         let values = node.outputs.map { add(type($0), producer: nodes.count) }
         nodes.append(Node(op: node.op, inputs: inputs, outputs: values, attributes: node.attributes, block: node.block))
         return values
+    }
+
+    /// Changes how a parameter's elements are stored; before the graph is made ready for a device.
+    package func setLayout(_ value: Value, _ layout: String) {
+        guard case .parameter(var parameter)? = sources[value.index] else { return }
+        parameter.layout = layout
+        sources[value.index] = .parameter(parameter)
     }
 
     package func openBlock(_ name: String) {

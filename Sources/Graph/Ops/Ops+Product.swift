@@ -3,8 +3,11 @@ let productOps: [Op] = [
     linearOp, linearBackwardInputOp, matmulOp, expertLinearOp, expertLinearBackwardInputOp, expertOuterOp,
 ]
 
+/// What a device may round the factors to: "auto", "f32", "bf16" or "int8".
+private let activationRule: [AttributeRule] = [.optional("activation", .string("auto"))]
+
 private let linearOp = Op(
-    "linear", "y = x wᵀ + b", inputs: ["x [T, K]", "weight [N, K]", "bias [N]"], optional: 1,
+    "linear", "y = x wᵀ + b", inputs: ["x [T, K]", "weight [N, K]", "bias [N]"], optional: 1, attributes: activationRule,
     infer: { context throws(GraphError) in
         let x = try context.float(0, rank: 2)
         let w = try context.float(1, rank: 2)
@@ -14,7 +17,7 @@ private let linearOp = Op(
     },
     gradient: { d in
         [
-            d.wants(0) ? try d.emit("linear_backward_input", d.dy, d.input(1)) : nil,
+            d.wants(0) ? try d.emit("linear_backward_input", d.dy, d.input(1), with: d.attributes.pairs) : nil,
             d.wants(1) ? try d.emit("matmul", d.dy, d.input(0), with: [("transpose_a", .bool(true))]) : nil,
             d.wants(2) ? try d.emit("sum", d.dy, with: [("axes", .ints([0]))]) : nil,
         ]
@@ -28,7 +31,7 @@ private let linearOp = Op(
     })
 
 private let linearBackwardInputOp = Op(
-    "linear_backward_input", "dx = dy w", inputs: ["dy [T, N]", "weight [N, K]"],
+    "linear_backward_input", "dx = dy w", inputs: ["dy [T, N]", "weight [N, K]"], attributes: activationRule,
     infer: { context throws(GraphError) in
         let dy = try context.float(0, rank: 2)
         let w = try context.float(1, rank: 2)
@@ -37,7 +40,7 @@ private let linearBackwardInputOp = Op(
     },
     gradient: { d in
         [
-            d.wants(0) ? try d.emit("linear", d.dy, d.input(1)) : nil,
+            d.wants(0) ? try d.emit("linear", d.dy, d.input(1), with: d.attributes.pairs) : nil,
             d.wants(1) ? try d.emit("matmul", d.input(0), d.dy, with: [("transpose_a", .bool(true))]) : nil,
         ]
     },

@@ -6,7 +6,7 @@ let reduceOps: [Op] = [
     reduction("mean", "the mean over axes") { $0.isEmpty ? 0 : $0.reduce(0, +) / Double($0.count) } gradient: { d, stretched, count in
         try d.emit("scale", stretched, with: [("factor", .float(1 / Double(max(1, count))))])
     },
-    reduction("max", "the largest over axes") { $0.max() ?? -.infinity } gradient: { d, stretched, _ in
+    reduction("reduce_max", "the largest over axes") { $0.max() ?? -.infinity } gradient: { d, stretched, _ in
         let x = d.input(0)
         let kept = keptShape(d.shape(x), d.attributes.ints("axes"))
         let largest = try d.emit("reshape", d.y, with: [("shape", .ints(kept))])

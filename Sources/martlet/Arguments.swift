@@ -1,0 +1,126 @@
+/// A flag that a command takes.
+struct Flag {
+    enum Kind { case text, integer, number, boolean, list }
+    let name: String
+    let kind: Kind
+    let help: String
+    /// Shown in the help, and what the value is when the flag is not given; nil = none.
+    let fallback: String?
+    let aliases: [String]
+
+    init(_ name: String, _ kind: Kind = .text, _ help: String, default fallback: String? = nil, aliases: [String] = []) {
+        self.name = name
+        self.kind = kind
+        self.help = help
+        self.fallback = fallback
+        self.aliases = aliases
+    }
+}
+
+/// What is wrong with a command line.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// A command line, checked against a command's flags. Underscores and dashes are alike; lists go by space or comma.
+struct Arguments {
+    private var values: [String: [String]] = [:]
+    private let flags: [Flag]
+    /// What is no flag.
+    private(set) var positional: [String] = []
+
+    init(_ words: [String], flags: [Flag]) throws {
+        self.flags = flags
+        var at = 0
+        var isPlain = false
+        while at < words.count {
+            let word = words[at]
+            at += 1
+            guard word.hasPrefix("--"), !isPlain else {
+                positional.append(word)
+                continue
+            }
+            if word == "--" {
+                isPlain = true
+                continue
+            }
+            let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let flag = try Self.find(String(parts[0]), flags)
+            var given = parts.count > 1 ? [String(parts[1])] : []
+            if given.isEmpty {
+                switch flag.kind {
+                case .boolean:
+                    let next = at < words.count ? words[at] : ""
+                    given = ["true", "false"].contains(next) ? [next] : ["true"]
+                    if given == [next] { at += 1 }
+                case .list:
+                    while at < words.count, !words[at].hasPrefix("--") {
+                        given.append(words[at])
+                        at += 1
+                    }
+                default:
+                    if at < words.count {
+                        given = [words[at]]
+                        at += 1
+                    }
+                }
+            }
+            if flag.kind == .list { given = given.flatMap { $0.split(separator: ",").map(String.init) } }
+            guard !given.isEmpty else { throw UsageError("--\(flag.name) wants a value") }
+            try Self.check(flag, given)
+            values[flag.name] = given
+        }
+    }
+
+    private static func find(_ spelled: String, _ flags: [Flag]) throws -> Flag {
+        let name = normal(spelled)
+        if let flag = flags.first(where: { normal($0.name) == name || $0.aliases.contains { normal($0) == name } }) { return flag }
+        let near = flags.map { (editDistance(normal($0.name), name), $0.name) }.min { $0.0 < $1.0 }
+        let hint = near.flatMap { $0.0 <= max(2, name.count / 3) ? "; did you mean --\($0.1)?" : nil } ?? ""
+        throw UsageError("unknown flag --\(spelled)\(hint)")
+    }
+
+    private static func normal(_ name: String) -> String { String(name.map { $0 == "-" ? "_" : $0 }) }
+
+    private static func check(_ flag: Flag, _ given: [String]) throws {
+        let value = given[0]
+        switch flag.kind {
+        case .integer where Int(value) == nil: throw UsageError("--\(flag.name) is \"\(value)\", wanted a whole number")
+        case .number where Double(value) == nil: throw UsageError("--\(flag.name) is \"\(value)\", wanted a number")
+        case .boolean where !["true", "false"].contains(value):
+            throw UsageError("--\(flag.name) is \"\(value)\", wanted true or false")
+        default: break
+        }
+    }
+
+    func has(_ name: String) -> Bool { values[name] != nil }
+    func list(_ name: String) -> [String] { values[name] ?? fallback(name).map { [$0] } ?? [] }
+    func text(_ name: String) -> String? { values[name]?.first ?? fallback(name) }
+    func int(_ name: String) -> Int? { text(name).flatMap { Int($0) } }
+    func double(_ name: String) -> Double? { text(name).flatMap { Double($0) } }
+    func bool(_ name: String) -> Bool { text(name) == "true" }
+
+    func required(_ name: String) throws -> String {
+        guard let value = text(name) else { throw UsageError("--\(name) is missing") }
+        return value
+    }
+
+    private func fallback(_ name: String) -> String? { flags.first { $0.name == name }?.fallback }
+}
+
+/// Levenshtein's distance.
+func editDistance(_ left: String, _ right: String) -> Int {
+    let (a, b) = (Array(left.utf8), Array(right.utf8))
+    var row = Array(0...b.count)
+    for (i, x) in a.enumerated() {
+        var diagonal = row[0]
+        row[0] = i + 1
+        for (j, y) in b.enumerated() {
+            let above = row[j + 1]
+            row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+            diagonal = above
+        }
+    }
+    return row[b.count]
+}

@@ -1,0 +1,66 @@
+import Glibc
+import Graph
+import Host
+import Model
+
+/// What commands that run models start from: the installation with its services.
+enum Session {
+    static func registry(_ arguments: Arguments) throws -> Registry {
+        Services.shared.register("martlet.graph/1", at: GraphService.table)
+        Services.log = { level, source, message in
+            if level >= 2 { Terminal.error("\(source): \(message)") }
+        }
+        let installation = try Installation.standard(extra: arguments.list("plugin_path"))
+        for problem in installation.problems { Terminal.error("plugin left out: \(problem)") }
+        return Registry(installation)
+    }
+
+    static let modelFlags: [Flag] = [
+        Flag("model", .text, "Model directory, weight file or id"),
+        Flag("torch_dtype", .text, "float32, bfloat16 or float16 for unquantized weights"),
+        Flag("activation_dtype", .text, "What products round activations to: auto, f32, bf16, int8", default: "auto"),
+        Flag("device", .text, "Device plugin to run on", aliases: ["device_map"]),
+    ]
+
+    static func model(_ arguments: Arguments, _ registry: Registry) throws -> Model {
+        var options = Model.Options()
+        options.activation = try choice(arguments, "activation_dtype", ["auto", "f32", "bf16", "int8"]) ?? "auto"
+        let dense = ["float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16"]
+        if let text = try choice(arguments, "torch_dtype", Array(dense.keys)) { options.dense = dense[text] }
+        options.device = arguments.text("device").map { String($0.prefix { $0 != ":" }) }
+        return try Model(path: try arguments.required("model"), options: options, components: registry)
+    }
+
+    private static func choice(_ arguments: Arguments, _ name: String, _ known: [String]) throws -> String? {
+        guard let text = arguments.text(name) else { return nil }
+        guard known.contains(text) else {
+            throw UsageError("--\(name) is \"\(text)\", wanted one of \(known.sorted().joined(separator: ", "))")
+        }
+        return text
+    }
+}
+
+/// Standard output and standard error.
+enum Terminal {
+    static var isInteractive: Bool { isatty(1) == 1 }
+
+    static func write(_ text: String) {
+        var copy = text
+        copy.withUTF8 { bytes in
+            var sent = 0
+            while sent < bytes.count {
+                let count = Glibc.write(1, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
+                if count < 0 && errno == EINTR { continue }
+                if count <= 0 { return }
+                sent += count
+            }
+        }
+    }
+
+    static func line(_ text: String) { write(text + "\n") }
+
+    static func error(_ text: String) {
+        var copy = "martlet: \(text)\n"
+        copy.withUTF8 { _ = Glibc.write(2, $0.baseAddress, $0.count) }
+    }
+}
