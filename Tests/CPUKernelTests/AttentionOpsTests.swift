@@ -130,4 +130,108 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
             #expect(results[0] == results[1] && results[0] == results[2])
         }
     }
+
+    struct Gradients: Equatable {
+        var dq: [Float], dk: [Float], dv: [Float], dsinks: [Float]
+    }
+
+    func runBackward(_ c: AttentionCase, _ precision: mk_precision, dout: [Float], threads: Int) -> Gradients {
+        let (q, k, v, sinks) = c.inputs
+        let (out, lse) = run(c, precision, threads: threads)
+        var result = Gradients(dq: q, dk: k, dv: v, dsinks: sinks)
+        let kept = c.withShape(precision) { shape in
+            withPool(threads: threads) { pool in
+                withScratch(mk_attention_backward_scratch_bytes(pool, &shape)) {
+                    mk_attention_backward(
+                        pool, dout, q, k, v, c.hasSinks ? sinks : nil, out, lse, &result.dq, &result.dk, &result.dv,
+                        &result.dsinks, &shape, $0)
+                }
+            }
+        }
+        #expect(kept, "scratch was overrun")
+        return result
+    }
+
+    /// The gradients by the chain rule, row by row, in double precision.
+    func referenceGradients(_ c: AttentionCase, dout: [Double]) -> (dq: [Double], dk: [Double], dv: [Double], dsinks: [Double]) {
+        let inputs = c.inputs
+        let (q, k, v) = (inputs.q.map(Double.init), inputs.k.map(Double.init), inputs.v.map(Double.init))
+        let sinks = inputs.sinks.map(Double.init), (width, valueWidth) = (c.width, c.valueWidth)
+        var dq = q.map { _ in 0.0 }, dk = k.map { _ in 0.0 }, dv = v.map { _ in 0.0 }, dsinks = sinks.map { _ in 0.0 }
+        for segment in 0..<c.queries.count - 1 {
+            for token in Int(c.queries[segment])..<Int(c.queries[segment + 1]) {
+                for head in 0..<c.queryHeads {
+                    let row = c.row(q, k, sinks, segment: segment, token: token, head: head)
+                    let at = token * c.queryHeads + head, kvHead = head / (c.queryHeads / c.kvHeads)
+                    let dp = row.keys.map { j in
+                        (0..<valueWidth).reduce(0.0) { $0 + dout[at * valueWidth + $1] * v[(j * c.kvHeads + kvHead) * valueWidth + $1] }
+                    }
+                    let delta = zip(row.p, dp).reduce(0.0) { $0 + $1.0 * $1.1 }
+                    if c.hasSinks { dsinks[head] -= exp(sinks[head] - row.lse) * delta }
+                    for (n, j) in row.keys.enumerated() {
+                        let key = j * c.kvHeads + kvHead, ds = row.p[n] * (dp[n] - delta) * row.capSlope[n] * Double(c.scale)
+                        for e in 0..<width {
+                            dq[at * width + e] += ds * k[key * width + e]
+                            dk[key * width + e] += ds * q[at * width + e]
+                        }
+                        for e in 0..<valueWidth { dv[key * valueWidth + e] += row.p[n] * dout[at * valueWidth + e] }
+                    }
+                }
+            }
+        }
+        return (dq, dk, dv, dsinks)
+    }
+
+    func outputGradient(_ c: AttentionCase) -> [Float] {
+        var random = Seeded(state: 23)
+        return random.floats(c.queryTokens * c.queryHeads * c.valueWidth)
+    }
+
+    @Test(arguments: AttentionCase.all) func backwardAgreesWithTheChainRule(_ c: AttentionCase) {
+        let dout = outputGradient(c)
+        let expected = referenceGradients(c, dout: dout.map(Double.init))
+        atEachLevel { level in
+            for precision in [MK_PRECISION_F32, MK_PRECISION_BF16] {
+                let rounded = precision == MK_PRECISION_BF16 && level == MK_LEVEL_AVX512_DOT
+                let got = runBackward(c, precision, dout: dout, threads: 2)
+                for (got, expected) in [
+                    (got.dq, expected.dq), (got.dk, expected.dk), (got.dv, expected.dv),
+                    (c.hasSinks ? got.dsinks : [], c.hasSinks ? expected.dsinks : []),
+                ] {
+                    // Relative to the largest entry: each is a sum of many rounded products.
+                    let size = max(1, expected.map { abs($0) }.max() ?? 0)
+                    let worst = zip(got, expected).map { abs(Double($0) - $1) }.max() ?? 0
+                    #expect(worst < (rounded ? 1.5e-2 : 1e-5) * size)
+                }
+            }
+        }
+    }
+
+    @Test func gradientsMatchFiniteDifferencesOfTheReference() {
+        let c = AttentionCase(
+            name: "small", queryHeads: 2, kvHeads: 1, width: 5, valueWidth: 3, queries: [0, 3, 4], keys: [0, 4, 6], softcap: 3,
+            window: 3, hasSinks: true)
+        let (q, k, v, sinks) = c.inputs
+        let dout = outputGradient(c), got = runBackward(c, MK_PRECISION_F32, dout: dout, threads: 1)
+        let values = [q, k, v, sinks].map { $0.map(Double.init) }
+        func loss(_ x: [[Double]]) -> Double {
+            zip(c.reference(x[0], x[1], x[2], x[3]).out, dout).reduce(0) { $0 + $1.0 * Double($1.1) }
+        }
+        for (which, gradient) in [got.dq, got.dk, got.dv, got.dsinks].enumerated() {
+            for i in gradient.indices {
+                var (up, down) = (values, values)
+                up[which][i] += 1e-5
+                down[which][i] -= 1e-5
+                #expect(abs(Double(gradient[i]) - (loss(up) - loss(down)) / 2e-5) < 1e-5)
+            }
+        }
+    }
+
+    @Test(arguments: AttentionCase.all) func gradientsAreTheSameBitsForAnyThreads(_ c: AttentionCase) {
+        let dout = outputGradient(c)
+        for precision in [MK_PRECISION_F32, MK_PRECISION_BF16] {
+            let results = [1, 2, 3].map { runBackward(c, precision, dout: dout, threads: $0) }
+            #expect(results[0] == results[1] && results[0] == results[2])
+        }
+    }
 }

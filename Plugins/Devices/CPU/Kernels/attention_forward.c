@@ -70,6 +70,15 @@ void mk_attention(const mk_pool *pool, const float *q, const float *k, const flo
     job.packed_values = mk_take(&cursor, job.panels * shape->kv_heads * job.value_panel_bytes);
     job.thread_bytes = mk_align_up(attention_thread_bytes(&job.form));
     job.thread_scratch = mk_take(&cursor, mk_threads(pool) * job.thread_bytes);
+    // Rows outside of all segments see nothing.
+    size_t covered[2] = {(size_t)shape->q_segments[0], (size_t)shape->q_segments[shape->segments]};
+    size_t row = shape->query_heads * shape->value_width;
+    mk_fill(pool, out, 0, covered[0] * row);
+    mk_fill(pool, out + covered[1] * row, 0, (shape->query_tokens - covered[1]) * row);
+    if (lse) {
+        mk_fill(pool, lse, -INFINITY, covered[0] * shape->query_heads);
+        mk_fill(pool, lse + covered[1] * shape->query_heads, -INFINITY, (shape->query_tokens - covered[1]) * shape->query_heads);
+    }
     mk_parallel(pool, mk_ceil_div(job.panels, ATTENTION_PANELS) * shape->kv_heads, MK_PICK_DOT(pack_panels, job.dot), &job);
     mk_parallel(pool, job.blocks * shape->kv_heads, MK_PICK_DOT(attend_rows, job.dot), &job);
 }

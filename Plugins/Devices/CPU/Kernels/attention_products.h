@@ -97,7 +97,7 @@ MK_INLINE void MK_F(value_tile)(const size_t rows, const size_t cols, const elem
 #define EACH_HEIGHT(call) case 1: call(1); break;
 #endif
 
-static void MK_F(score_block)(size_t rows, const element *q, size_t q_stride, const element *const *panel, size_t panels, size_t width,
+MK_LOCAL void MK_F(score_block)(size_t rows, const element *q, size_t q_stride, const element *const *panel, size_t panels, size_t width,
                               float *scores, size_t score_stride) {
     for (size_t m = 0; m < rows; m += ROW_TILE) {
         size_t height = mk_min(ROW_TILE, rows - m), n = 0;
@@ -112,7 +112,7 @@ static void MK_F(score_block)(size_t rows, const element *q, size_t q_stride, co
     }
 }
 
-static void MK_F(value_block)(size_t rows, const element *p, size_t p_stride, const element *const *panel, size_t panels,
+MK_LOCAL void MK_F(value_block)(size_t rows, const element *p, size_t p_stride, const element *const *panel, size_t panels,
                               size_t value_width, size_t value_stride, const float *factor, float *sums, size_t sum_stride) {
     for (size_t m = 0; m < rows; m += ROW_TILE) {
         size_t height = mk_min(ROW_TILE, rows - m), c = 0;

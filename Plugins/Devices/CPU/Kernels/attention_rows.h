@@ -31,24 +31,54 @@ MK_INLINE void MK_F(pack_row)(element *to, const float *from, size_t width, size
     for (; d < padded; d++) to[d] = 0;
 }
 
-/// Packs `count` <= 16 keys that are `stride` apart into a panel of K; absent keys are zeros.
-static void MK_F(pack_keys)(element *panel, const float *keys, size_t stride, size_t count, size_t width, size_t padded) {
-    for (size_t j = 0; j < PANEL; j++) {
-        const float *key = keys + j * stride;
-        for (size_t d = 0; d < padded; d += STEP)
-            for (size_t s = 0; s < STEP; s++) {
-                float value = j < count && d + s < width ? key[d + s] : 0;
+/// Turns 16 rows of 16 lanes into 16 columns, by exchanging halves, quarters, pairs and neighbours.
+MK_INLINE void MK_F(transpose)(vf row[16]) {
+#define EXCHANGE(distance, low, high)                                   \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) if (!(i & (distance))) { \
+        vf a = row[i], b = row[i + (distance)];                         \
+        row[i] = __builtin_shufflevector(a, b, low);                    \
+        row[i + (distance)] = __builtin_shufflevector(a, b, high);      \
+    }
+#define PICK(...) __VA_ARGS__
+    EXCHANGE(8, PICK(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), PICK(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+    EXCHANGE(4, PICK(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27), PICK(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+    EXCHANGE(2, PICK(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29), PICK(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+    EXCHANGE(1, PICK(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30), PICK(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#undef EXCHANGE
+#undef PICK
+}
+
+/// `n` <= 16 * STEP floats as 16 lanes of packed elements (f32 itself, or pairs of bf16), zeros behind them.
+MK_INLINE vf MK_F(lanes_of)(const float *from, size_t n) {
 #ifdef MK_DOT
-                panel[d * PANEL + j * STEP + s] = mk_f32_to_bf16(value);
+    vf low = vload_part(from, mk_min(n, VF), 0), high = n > VF ? vload_part(from + VF, n - VF, 0) : vset(0);
+    return (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
 #else
-                panel[d * PANEL + j] = value;
+    return vload_part(from, n, 0);
 #endif
-            }
+}
+
+/// Packs `count` <= 16 keys that are `stride` apart into a panel of K; absent keys are zeros.
+MK_LOCAL void MK_F(pack_keys)(element *panel, const float *keys, size_t stride, size_t count, size_t width, size_t padded) {
+    for (size_t d = 0; d < padded; d += PANEL * STEP) {
+        size_t n = d < width ? mk_min(PANEL * STEP, width - d) : 0;
+        vf row[PANEL];
+#pragma clang loop unroll(full)
+        for (size_t j = 0; j < PANEL; j++) row[j] = j < count ? MK_F(lanes_of)(keys + j * stride + d, n) : vset(0);
+        MK_F(transpose)(row);
+        size_t lines = mk_min(PANEL, (padded - d) / STEP);
+        element *to = panel + d * PANEL;
+        if (lines == PANEL) {
+#pragma clang loop unroll(full)
+            for (size_t j = 0; j < PANEL; j++) vstore(to + j * PANEL * STEP, row[j]);
+        } else {
+            for (size_t j = 0; j < lines; j++) vstore(to + j * PANEL * STEP, row[j]);
+        }
     }
 }
 
 /// Packs `count` <= 16 values into a panel of V; absent ones are zeros.
-static void MK_F(pack_values)(element *panel, const float *values, size_t stride, size_t count, size_t width, size_t padded) {
+MK_LOCAL void MK_F(pack_values)(element *panel, const float *values, size_t stride, size_t count, size_t width, size_t padded) {
     for (size_t j = 0; j < PANEL; j += STEP)
         for (size_t c = 0; c < padded; c += VF) {
             size_t n = c < width ? mk_min(VF, width - c) : 0;
@@ -119,7 +149,7 @@ MK_INLINE void MK_F(visible)(const attention_form *form, int64_t position, int64
 
 /// Adds the keys first..<first + 16 panels to a block of rows. Row r belongs to token (first_row + r) / group, at
 /// `offset` + token in key coordinates; `keys` is the length of the whole key segment.
-static void MK_F(attend_block)(const attention_form *form, const attention_scratch *scratch, MK_F(running) *running, size_t rows,
+MK_LOCAL void MK_F(attend_block)(const attention_form *form, const attention_scratch *scratch, MK_F(running) *running, size_t rows,
                                size_t first_row, int64_t offset, int64_t keys, int64_t first, const element *const *k_panel,
                                const element *const *v_panel, size_t panels) {
     MK_F(score_block)(rows, scratch->queries, form->padded_width, k_panel, panels, form->padded_width, scratch->scores, ATTENTION_KEYS);
@@ -138,7 +168,7 @@ static void MK_F(attend_block)(const attention_form *form, const attention_scrat
                       running->factor, scratch->sums, form->padded_value_width);
 }
 
-static void MK_F(begin_rows)(const attention_form *form, const attention_scratch *scratch, MK_F(running) *running, size_t rows) {
+MK_LOCAL void MK_F(begin_rows)(const attention_form *form, const attention_scratch *scratch, MK_F(running) *running, size_t rows) {
     for (size_t r = 0; r < rows; r++) {
         running->largest[r] = -INFINITY;
         running->total[r] = 0;
@@ -147,7 +177,7 @@ static void MK_F(begin_rows)(const attention_form *form, const attention_scratch
 }
 
 /// Divides a row's sums by its total, with the sink's share in it; gives the row's lse.
-static float MK_F(finish_row)(const attention_form *form, const float *sums, float largest, float total, const float *sink, float *out) {
+MK_LOCAL float MK_F(finish_row)(const attention_form *form, const float *sums, float largest, float total, const float *sink, float *out) {
     float factor = 1, natural = largest * (1 / LOG_UNIT);
     if (sink) {
         float top = *sink > natural ? *sink : natural;

@@ -32,6 +32,9 @@ typedef uint16_t vh __attribute__((vector_size(32)));
 
 #define MK_INLINE static inline __attribute__((always_inline, unused))
 
+/// A function of a shared body that not every file with that body calls.
+#define MK_LOCAL static __attribute__((noinline, unused))
+
 /// A function or macro of the target that is being compiled.
 #define MK_JOIN2(a, b) a##_##b
 #define MK_JOIN(a, b) MK_JOIN2(a, b)
