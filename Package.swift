@@ -17,6 +17,7 @@ struct Plugin {
 /// Adding a plugin is one line here and one in plugins.json at most.
 let plugins: [Plugin] = [
     Plugin(folder: "Checkpoints/GGUF", links: ["CheckpointSupport", "Files"]),
+    Plugin(folder: "Checkpoints/PyTorch", links: ["CheckpointSupport", "Files"]),
     Plugin(folder: "Checkpoints/Safetensors", links: ["CheckpointSupport", "Files"]),
     Plugin(folder: "Datasets/CSV", links: ["RowStreams"]),
     Plugin(folder: "Datasets/JSON", links: ["RowStreams"]),
@@ -78,7 +79,8 @@ let tests: [Target] = [
     .testTarget(
         name: "CheckpointsTests",
         dependencies: [
-            "CheckpointSupport", "CheckpointsGGUF", "CheckpointsSafetensors", "Files", "JSON", "PluginKit",
+            "CheckpointSupport", "CheckpointsGGUF", "CheckpointsPyTorch", "CheckpointsSafetensors", "Files", "JSON",
+            "PluginKit",
         ],
         path: "Tests/CheckpointsTests", exclude: ["Goldens"]),
     .testTarget(name: "DataTests", dependencies: ["Data"], path: "Tests/DataTests"),
