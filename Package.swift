@@ -19,10 +19,10 @@ let plugins: [Plugin] = [
     Plugin(folder: "Checkpoints/GGUF", links: ["CheckpointSupport", "Files"]),
     Plugin(folder: "Checkpoints/PyTorch", links: ["CheckpointSupport", "Files"]),
     Plugin(folder: "Checkpoints/Safetensors", links: ["CheckpointSupport", "Files"]),
-    Plugin(folder: "Datasets/CSV", links: ["RowStreams"]),
-    Plugin(folder: "Datasets/JSON", links: ["RowStreams"]),
-    Plugin(folder: "Datasets/JSONL", links: ["RowStreams"]),
-    Plugin(folder: "Datasets/Text", links: ["RowStreams"]),
+    Plugin(folder: "Datasets/CSV", links: ["Streams"]),
+    Plugin(folder: "Datasets/JSON", links: ["RowCheck", "Streams"]),
+    Plugin(folder: "Datasets/JSONL", links: ["RowCheck", "Streams"]),
+    Plugin(folder: "Datasets/Text", links: ["Streams"]),
     Plugin(folder: "Devices/CPU", links: ["CPUKernels"], exclude: ["Kernels"]),
     Plugin(folder: "Models/Llama"),
 ]
@@ -48,13 +48,14 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
-    room("Data", ["JSON"]),
+    room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
     room("Host", ["Files", "JSON", "PluginAPI", "PluginKit"]),
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
+    room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["JSON"]),
     .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
 ]
@@ -66,10 +67,10 @@ let shared: [Target] = [
     .target(
         name: "CheckpointSupport", dependencies: ["Files", "JSON", "PluginKit"], path: "Plugins/Checkpoints/Support"),
     .target(
-        name: "RowCheck", path: "Plugins/Datasets/RowCheck", linkerSettings: [.linkedLibrary("simdjson")]),
+        name: "CRowCheck", path: "Plugins/Datasets/RowCheck/C", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(
-        name: "RowStreams", dependencies: ["CZlib", "CZstd", "JSON", "PluginKit", "RowCheck"],
-        path: "Plugins/Datasets/Streams"),
+        name: "RowCheck", dependencies: ["CRowCheck", "JSON", "PluginKit", "Streams"],
+        path: "Plugins/Datasets/RowCheck", exclude: ["C"]),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
@@ -83,11 +84,17 @@ let tests: [Target] = [
             "PluginKit",
         ],
         path: "Tests/CheckpointsTests", exclude: ["Goldens"]),
-    .testTarget(name: "DataTests", dependencies: ["Data"], path: "Tests/DataTests"),
+    .testTarget(
+        name: "DataTests",
+        dependencies: [
+            "Data", "DatasetsCSV", "DatasetsJSON", "DatasetsJSONL", "DatasetsText", "JSON", "PluginAPI", "PluginKit",
+        ],
+        path: "Tests/DataTests",
+        linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(
         name: "DatasetsTests",
         dependencies: [
-            "DatasetsCSV", "DatasetsJSON", "DatasetsJSONL", "DatasetsText", "JSON", "PluginKit", "RowStreams",
+            "DatasetsCSV", "DatasetsJSON", "DatasetsJSONL", "DatasetsText", "JSON", "PluginKit", "Streams",
         ],
         path: "Tests/DatasetsTests",
         // Each plugin brings its own entry; the tests call the formats and not the entries.

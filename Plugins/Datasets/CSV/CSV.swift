@@ -1,6 +1,6 @@
 import JSON
 import PluginKit
-import RowStreams
+import Streams
 
 /// Comma-, tab-, semicolon- or bar-separated values (RFC 4180), the first record naming the columns.
 ///

@@ -1,6 +1,7 @@
 import JSON
 import PluginKit
-import RowStreams
+import RowCheck
+import Streams
 
 /// The objects of a JSON file in constant memory: the elements of an array, of an array inside an object
 /// (`{"data": [...]}`), or objects that follow each other.

@@ -1,6 +1,7 @@
 import JSON
 import PluginKit
-import RowStreams
+import RowCheck
+import Streams
 
 /// JSON Lines: one object a line (jsonlines.org). Blank lines are no rows.
 package final class JSONLines: DatasetFormat {

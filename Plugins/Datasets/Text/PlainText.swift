@@ -1,6 +1,6 @@
 import JSON
 import PluginKit
-import RowStreams
+import Streams
 
 /// Plain text as rows of `{"text": …}`.
 ///

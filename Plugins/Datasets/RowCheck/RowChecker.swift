@@ -1,6 +1,7 @@
 import JSON
 import PluginKit
-import RowCheck
+import CRowCheck
+import Streams
 
 /// Tells whether bytes are one JSON object that can be a row.
 package final class RowChecker {
