@@ -21,11 +21,7 @@ let formats: RowFormats = {
         (0..<plugin.component_count(plugin.ctx)).compactMap { index in
             var component = mt_component()
             component.struct_size = UInt32(MemoryLayout<mt_component>.size)
-            guard plugin.component(plugin.ctx, index, &component, nil) == MT_OK, let table = component.table else {
-                return nil
-            }
-            return RowFormat(
-                id: component.id.string, priority: Int(component.priority), table: table, context: component.ctx)
+            return plugin.component(plugin.ctx, index, &component, nil) == MT_OK ? RowFormat(component) : nil
         })
 }()
 

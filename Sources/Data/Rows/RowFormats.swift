@@ -18,6 +18,13 @@ package struct RowFormat: @unchecked Sendable {
         self.table = table.assumingMemoryBound(to: mt_dataset_table.self)
         self.context = context
     }
+
+    /// A component of kind "martlet.dataset/1", as the host's registry gives it; nil where it has no table.
+    package init?(_ component: mt_component) {
+        guard let table = component.table else { return nil }
+        self.init(
+            id: component.id.string, priority: Int(component.priority), table: table, context: component.ctx)
+    }
 }
 
 /// The formats of this installation; finds the one that reads a file.
