@@ -25,6 +25,10 @@ let plugins: [Plugin] = [
     Plugin(folder: "Datasets/Text", links: ["Streams"]),
     Plugin(folder: "Devices/CPU", links: ["CPUKernels"], exclude: ["Kernels"]),
     Plugin(folder: "Models/Llama"),
+    Plugin(folder: "Tokenizers/ByteLevelBPE", links: ["TokenizerCore"]),
+    Plugin(folder: "Tokenizers/SentencePiece", links: ["TokenizerCore"]),
+    Plugin(folder: "Tokenizers/Tiktoken", links: ["TokenizerCore"]),
+    Plugin(folder: "Tokenizers/WordPiece", links: ["TokenizerCore"]),
 ]
 
 // MARK: System libraries
@@ -35,6 +39,7 @@ func system(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
 
 let systemLibraries: [Target] = [
     system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
+    system("CUTF8Proc", apt: "libutf8proc-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 ]
@@ -71,6 +76,9 @@ let shared: [Target] = [
     .target(
         name: "RowCheck", dependencies: ["CRowCheck", "JSON", "PluginKit", "Streams"],
         path: "Plugins/Datasets/RowCheck", exclude: ["C"]),
+    .target(
+        name: "TokenizerCore", dependencies: ["CPCRE2", "CUTF8Proc", "JSON", "PluginKit"], path: "Plugins/Tokenizers/Core"),
+    .executableTarget(name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers"),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
@@ -103,6 +111,9 @@ let tests: [Target] = [
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",
         exclude: ["Goldens"]),
+    .testTarget(
+        name: "TokenizersTests", dependencies: ["CZlib", "Host", "JSON", "PluginAPI", "PluginKit", "TokenizerCore"],
+        path: "Tests/TokenizersTests"),
 ]
 
 // MARK: The package

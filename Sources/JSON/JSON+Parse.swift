@@ -46,8 +46,8 @@ extension JSON {
 
 /// A recursive-descent reader over UTF-8 bytes. Use it directly to walk a large text without building its values.
 public struct JSONParser {
-    public private(set) var position = 0
-    private let bytes: UnsafeBufferPointer<UInt8>
+    public internal(set) var position = 0
+    let bytes: UnsafeBufferPointer<UInt8>
     private let options: JSON.ParseOptions
     private var depth = 0
     private var path: [String]?
@@ -234,8 +234,14 @@ public struct JSONParser {
         }
         var out: [UInt8] = []
         out.reserveCapacity(raw.range.count)
-        var at = raw.range.lowerBound
-        while at < raw.range.upperBound {
+        try unescape(raw.range, into: &out)
+        return try out.withUnsafeBufferPointer { buffer throws(JSONError) in try validated(buffer, at: start) }
+    }
+
+    /// Appends what the text between a string's quotes spells.
+    func unescape(_ range: Range<Int>, into out: inout [UInt8]) throws(JSONError) {
+        var at = range.lowerBound
+        while at < range.upperBound {
             let byte = bytes[at]
             at += 1
             guard byte == UInt8(ascii: "\\") else {
@@ -251,11 +257,10 @@ public struct JSONParser {
             case UInt8(ascii: "n"): out.append(0x0A)
             case UInt8(ascii: "r"): out.append(0x0D)
             case UInt8(ascii: "t"): out.append(0x09)
-            case UInt8(ascii: "u"): appendUnicode(&at, raw.range.upperBound, &out, try hex4(&at, raw.range.upperBound))
+            case UInt8(ascii: "u"): appendUnicode(&at, range.upperBound, &out, try hex4(&at, range.upperBound))
             default: throw error("unknown escape", at: at - 2)
             }
         }
-        return try out.withUnsafeBufferPointer { buffer throws(JSONError) in try validated(buffer, at: start) }
     }
 
     /// Passes over a string and gives the range of bytes between its quotes, and whether it holds escapes.

@@ -1,0 +1,48 @@
+/// GPT-2's alphabet of 256 printable characters, one for each byte (openai/gpt-2, encoder.py, `bytes_to_unicode`):
+/// the printable Latin-1 bytes stand for themselves, the other 68 for U+0100 onwards.
+enum ByteAlphabet {
+    /// The scalar that stands for each byte.
+    static let scalars: [UInt32] = {
+        var next: UInt32 = 256
+        return (0..<256).map { byte in
+            if (33...126).contains(byte) || (161...172).contains(byte) || (174...255).contains(byte) {
+                return UInt32(byte)
+            }
+            defer { next += 1 }
+            return next
+        }
+    }()
+
+    /// The byte that each of the scalars 0..<324 stands for, or -1.
+    private static let bytes: [Int16] = {
+        var table = [Int16](repeating: -1, count: 256 + 68)
+        for (byte, scalar) in scalars.enumerated() { table[Int(scalar)] = Int16(byte) }
+        return table
+    }()
+
+    /// Appends the bytes that the characters of `text` stand for; false, with nothing appended, where one of them is
+    /// outside the alphabet.
+    static func appendBytes(of text: UnsafeBufferPointer<UInt8>, to out: inout [UInt8]) -> Bool {
+        let start = out.count
+        return bytes.withUnsafeBufferPointer { table in
+            var at = 0
+            while at < text.count {
+                let (scalar, length) = UTF8Text.scalar(text, at: at)
+                guard scalar < 324, table[Int(scalar)] >= 0 else {
+                    out.removeSubrange(start...)
+                    return false
+                }
+                out.append(UInt8(truncatingIfNeeded: table[Int(scalar)]))
+                at &+= length
+            }
+            return true
+        }
+    }
+
+    /// `text` with each byte replaced by its character.
+    static func spelled(_ text: some Sequence<UInt8>) -> [UInt8] {
+        var out: [UInt8] = []
+        for byte in text { UTF8Text.append(scalars[Int(byte)], to: &out) }
+        return out
+    }
+}
