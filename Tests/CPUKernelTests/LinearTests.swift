@@ -12,7 +12,7 @@ struct RandomWeight {
     var group = 0
     static let codebook: [Float] = (0..<16).map { Float($0 * $0) / 100 - 1 }
 
-    init(_ layout: mk_layout, rows: Int, columns: Int, bits: UInt8 = 0, seed: UInt64 = 3) {
+    init(_ layout: mk_layout, rows: Int, columns: Int, bits: UInt8 = 0, group: Int = 32, seed: UInt64 = 3) {
         var random = Seeded(state: seed)
         (self.layout, self.rows, self.columns, self.bits) = (layout, rows, columns, bits)
         bytes = []
@@ -28,7 +28,7 @@ struct RandomWeight {
             setHalves(&random)
         }
         if layout == MK_LAYOUT_AFFINE || layout == MK_LAYOUT_CODEBOOK4 || layout == MK_LAYOUT_FP8_E4M3 {
-            group = 32
+            self.group = group
             let count = rows * ((columns + group - 1) / group)
             scales = random.floats(count, in: 0.01...0.02)
             zeros = random.floats(count, in: 0...15)
@@ -171,6 +171,60 @@ struct RandomWeight {
                 let one = Self.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_BF16, threads: 1)
                 for threads in [2, 3, 4] {
                     #expect(Self.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_BF16, threads: threads) == one)
+                }
+            }
+        }
+    }
+
+    /// Computed here from the bit stream, not by the library.
+    @Test(arguments: [2, 3, 4, 5, 6, 8]) func affineCodesAreALittleEndianBitStream(bits: Int) {
+        for (columns, group) in [(70, 32), (64, 64), (50, 12)] {
+            var weight = RandomWeight(MK_LAYOUT_AFFINE, rows: 3, columns: columns, bits: UInt8(bits))
+            weight.group = group
+            let groups = (columns + group - 1) / group, rowBytes = (columns * bits + 7) / 8
+            var random = Seeded(state: 9)
+            weight.scales = random.floats(3 * groups)
+            weight.zeros = random.floats(3 * groups, in: 0...9)
+            atEachLevel { level in
+                let found = weight.values
+                for row in 0..<3 {
+                    for column in 0..<columns {
+                        let code = (0..<bits).reduce(0) { sum, i in
+                            let bit = column * bits + i
+                            return sum | Int(weight.bytes[row * rowBytes + bit / 8] >> (bit % 8) & 1) << i
+                        }
+                        let at = row * groups + column / group
+                        #expect(found[row * columns + column] == (Float(code) - weight.zeros[at]) * weight.scales[at], "level \(level.rawValue)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func codebookCodesHaveTheEvenColumnInTheHighNibble() {
+        let weight = RandomWeight(MK_LAYOUT_CODEBOOK4, rows: 2, columns: 96)
+        atEachLevel { _ in
+            let found = weight.values
+            for i in 0..<192 {
+                let byte = weight.bytes[i / 2], code = i % 2 == 0 ? byte >> 4 : byte & 15
+                #expect(found[i] == RandomWeight.codebook[Int(code)] * weight.scales[i / 32])
+            }
+        }
+    }
+
+    /// OCP 8-bit floating point: 4 exponent bits with bias 7, 3 mantissa bits, no infinities.
+    @Test func eightBitFloatsFollowTheirFormat() {
+        var weight = RandomWeight(MK_LAYOUT_FP8_E4M3, rows: 1, columns: 256)
+        weight.bytes = (0...255).map { UInt8($0) }
+        weight.scales = [Float](repeating: 1, count: 8)
+        atEachLevel { _ in
+            for (code, value) in weight.values.enumerated() {
+                let exponent = (code >> 3) & 15, mantissa = Float(code & 7) / 8, sign: Float = code & 0x80 == 0 ? 1 : -1
+                if code & 0x7f == 0x7f {
+                    #expect(value.isNaN)
+                } else {
+                    let size = exponent == 0 ? mantissa * 0x1p-6 : (1 + mantissa) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
+                    #expect(value == sign * size)
                 }
             }
         }

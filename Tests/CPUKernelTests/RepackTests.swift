@@ -2,10 +2,22 @@ import CPUKernels
 import Testing
 
 @Suite(.enabled(if: mk_current_level() == MK_LEVEL_AVX512_DOT, "no VNNI on this processor")) struct RepackTests {
-    static let layouts = [
-        MK_LAYOUT_Q4_0, MK_LAYOUT_Q4_1, MK_LAYOUT_Q5_0, MK_LAYOUT_Q5_1, MK_LAYOUT_Q8_0, MK_LAYOUT_Q4_K, MK_LAYOUT_Q5_K,
-        MK_LAYOUT_Q6_K, MK_LAYOUT_IQ4_NL, MK_LAYOUT_IQ4_XS, MK_LAYOUT_MXFP4,
-    ]
+    struct Form: CustomTestStringConvertible, Sendable {
+        var layout: mk_layout
+        var bits: UInt8 = 0
+        var group = 32
+        var testDescription: String { "layout \(layout.rawValue), \(bits) bits, groups of \(group)" }
+        func weight(rows: Int, columns: Int) -> RandomWeight {
+            RandomWeight(layout, rows: rows, columns: columns, bits: bits, group: group)
+        }
+    }
+
+    static let forms =
+        [
+            MK_LAYOUT_Q4_0, MK_LAYOUT_Q4_1, MK_LAYOUT_Q5_0, MK_LAYOUT_Q5_1, MK_LAYOUT_Q8_0, MK_LAYOUT_Q4_K, MK_LAYOUT_Q5_K,
+            MK_LAYOUT_Q6_K, MK_LAYOUT_IQ4_NL, MK_LAYOUT_IQ4_XS, MK_LAYOUT_MXFP4,
+        ].map { Form(layout: $0) }
+        + [(4, 32), (4, 128), (4, 5000), (8, 64)].map { Form(layout: MK_LAYOUT_AFFINE, bits: $0.0, group: $0.1) }
 
     static func withRepacked<Result>(_ weight: RandomWeight, _ body: (UnsafePointer<mk_weight>) -> Result) throws -> Result {
         try weight.withWeight { plain in
@@ -23,18 +35,18 @@ import Testing
         return block == 32 ? [(37, 32), (16, 5 * 32), (70, 20 * 32)] : [(37, 256), (70, 768)]
     }
 
-    @Test(arguments: layouts) func repackedRowsKeepTheirValues(layout: mk_layout) throws {
-        for (rows, columns) in Self.shapes(layout) {
-            let weight = RandomWeight(layout, rows: rows, columns: columns), expected = weight.values
+    @Test(arguments: forms) func repackedRowsKeepTheirValues(form: Form) throws {
+        for (rows, columns) in Self.shapes(form.layout) {
+            let weight = form.weight(rows: rows, columns: columns), expected = weight.values
             var found = [Float](repeating: .nan, count: rows * columns)
             try Self.withRepacked(weight) { mk_dequantize_rows($0, 0, rows, &found, columns) }
             #expect(found == expected)
         }
     }
 
-    @Test(arguments: layouts) func repackedWeightsMultiplyLikePlainOnes(layout: mk_layout) throws {
-        for (rows, columns) in Self.shapes(layout) {
-            let weight = RandomWeight(layout, rows: rows, columns: columns), w = weight.values
+    @Test(arguments: forms) func repackedWeightsMultiplyLikePlainOnes(form: Form) throws {
+        for (rows, columns) in Self.shapes(form.layout) {
+            let weight = form.weight(rows: rows, columns: columns), w = weight.values
             var random = Seeded(state: 2)
             for tokens in [1, 5, 20] {
                 let x = random.floats(tokens * columns), dy = random.floats(tokens * rows)
@@ -56,9 +68,9 @@ import Testing
         }
     }
 
-    @Test(arguments: layouts) func integerActivationsStayWithinTheStatedBound(layout: mk_layout) throws {
-        for (rows, columns) in Self.shapes(layout) {
-            let weight = RandomWeight(layout, rows: rows, columns: columns), w = weight.values
+    @Test(arguments: forms) func integerActivationsStayWithinTheStatedBound(form: Form) throws {
+        for (rows, columns) in Self.shapes(form.layout) {
+            let weight = form.weight(rows: rows, columns: columns), w = weight.values
             var random = Seeded(state: 4)
             let bias = random.floats(rows)
             for tokens in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 50] {
@@ -92,9 +104,9 @@ import Testing
     }
 
     /// The bound above is wide; rounding errors average out, so the norm of the error is held much closer.
-    @Test(arguments: layouts) func integerActivationsCostLessThanOnePercent(layout: mk_layout) throws {
+    @Test(arguments: forms) func integerActivationsCostLessThanOnePercent(form: Form) throws {
         let (rows, columns, tokens) = (64, 768, 9)
-        let weight = RandomWeight(layout, rows: rows, columns: columns), w = weight.values
+        let weight = form.weight(rows: rows, columns: columns), w = weight.values
         var random = Seeded(state: 6)
         let x = random.floats(tokens * columns)
         let y = try Self.withRepacked(weight) { LinearTests.linear($0, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_INT8) }

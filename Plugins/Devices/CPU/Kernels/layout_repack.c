@@ -49,12 +49,13 @@ static size_t group_block_bytes(mk_layout layout) {
 }
 
 bool mk_can_repack(const mk_weight *weight) {
-    return !weight->repacked && mk_current_level() >= MK_LEVEL_AVX512_DOT && group_block_bytes(weight->layout) &&
-           weight->columns && weight->columns % mk_block_columns(weight->layout) == 0 &&
+    bool known = weight->layout == MK_LAYOUT_AFFINE ? layout_affine_repacks(weight) : group_block_bytes(weight->layout) > 0;
+    return known && !weight->repacked && mk_current_level() >= MK_LEVEL_AVX512_DOT && weight->columns && weight->columns % mk_block_columns(weight->layout) == 0 &&
            weight->row_bytes == mk_row_bytes(weight->layout, weight->bits, weight->columns);
 }
 
 size_t layout_group_bytes(const mk_weight *weight) {
+    if (weight->layout == MK_LAYOUT_AFFINE) return layout_affine_group_bytes(weight);
     return weight->columns / mk_block_columns(weight->layout) * group_block_bytes(weight->layout);
 }
 
@@ -274,6 +275,10 @@ static void get_block(mk_layout layout, const uint8_t *group, size_t b, size_t b
 }
 
 void layout_read_repacked(const mk_weight *weight, size_t row, size_t first, size_t columns, float *to) {
+    if (weight->layout == MK_LAYOUT_AFFINE) {
+        layout_affine_read(weight, row, first, columns, to);
+        return;
+    }
     layout_block_reader reader = layout_gguf_reader(weight->layout);
     size_t block = mk_block_columns(weight->layout), blocks = weight->columns / block;
     uint8_t stored[256];
@@ -297,6 +302,10 @@ static void repack_group(void *arg, size_t index, size_t thread) {
     uint8_t *group = repack->to + index * group_bytes;
     if ((index + 1) * lanes > weight->rows) memset(group, 0, group_bytes);
     for (size_t lane = 0; lane < lanes && index * lanes + lane < weight->rows; lane++) {
+        if (weight->layout == MK_LAYOUT_AFFINE) {
+            layout_affine_put_row(weight, index * lanes + lane, group);
+            continue;
+        }
         const uint8_t *from = (const uint8_t *)weight->data + (index * lanes + lane) * weight->row_bytes;
         for (size_t b = 0; b < blocks; b++) put_block(weight->layout, from + b * block_bytes, group, b, blocks, lane);
     }

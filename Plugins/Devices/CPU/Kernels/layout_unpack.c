@@ -60,31 +60,14 @@ static float scale_at(const void *scales, mk_scale_type type, size_t index) {
     }
 }
 
-static void codebook_row(const mk_weight *weight, size_t row, size_t first, size_t columns, float *to) {
-    const uint8_t *from = (const uint8_t *)weight->data + row * weight->row_bytes;
-    size_t scales = row * mk_ceil_div(weight->columns, weight->group);
-    for (size_t c = first, last = first + columns; c < last;) {
-        size_t group = c / weight->group, end = mk_min(last, (group + 1) * weight->group);
-        float scale = scale_at(weight->scales, weight->scale_type, scales + group);
-        for (; c < end; c++) *to++ = weight->codebook[c % 2 ? from[c / 2] & 15 : from[c / 2] >> 4] * scale;
-    }
+// MARK: Runs of columns in plain C
+
+static void f16_columns(const uint16_t *from, size_t count, float *to) {
+    for (size_t c = 0; c < count; c++) to[c] = mk_f16_to_f32(from[c]);
 }
 
-static void affine_row(const mk_weight *weight, size_t row, size_t first, size_t columns, float *to) {
-    const uint8_t *from = (const uint8_t *)weight->data + row * weight->row_bytes;
-    size_t scales = row * mk_ceil_div(weight->columns, weight->group), bits = weight->bits;
-    uint32_t mask = (1u << bits) - 1u;
-    for (size_t c = first, last = first + columns; c < last;) {
-        size_t group = c / weight->group, end = mk_min(last, (group + 1) * weight->group);
-        float scale = scale_at(weight->scales, weight->scale_type, scales + group);
-        float zero = weight->zeros ? scale_at(weight->zeros, weight->scale_type, scales + group) : (float)(1u << (bits - 1));
-        for (; c < end; c++) {
-            size_t bit = c * bits, byte = bit / 8, shift = bit % 8;
-            uint32_t window = from[byte];
-            if (shift + bits > 8) window |= (uint32_t)from[byte + 1] << 8;
-            *to++ = ((float)((window >> shift) & mask) - zero) * scale;
-        }
-    }
+static void bf16_columns(const uint16_t *from, size_t count, float *to) {
+    for (size_t c = 0; c < count; c++) to[c] = mk_bf16_to_f32(from[c]);
 }
 
 static float fp8_to_f32(uint8_t byte) {
@@ -95,18 +78,76 @@ static float fp8_to_f32(uint8_t byte) {
     return sign ? -value : value;
 }
 
-static void fp8_row(const mk_weight *weight, size_t row, size_t first, size_t columns, float *to) {
+static void fp8_columns(const uint8_t *from, size_t count, float scale, float *to) {
+    for (size_t c = 0; c < count; c++) to[c] = fp8_to_f32(from[c]) * scale;
+}
+
+static void affine_columns(const uint8_t *from, size_t bits, size_t count, float scale, float zero, float *to) {
+    uint32_t mask = (1u << bits) - 1u;
+    for (size_t c = 0; c < count; c++) {
+        size_t bit = c * bits, byte = bit / 8, shift = bit % 8;
+        uint32_t window = from[byte];
+        if (shift + bits > 8) window |= (uint32_t)from[byte + 1] << 8;
+        to[c] = ((float)((window >> shift) & mask) - zero) * scale;
+    }
+}
+
+static void codebook_columns(const uint8_t *from, const float *codebook, size_t count, float scale, float *to) {
+    for (size_t c = 0; c < count; c++) to[c] = codebook[c % 2 ? from[c / 2] & 15 : from[c / 2] >> 4] * scale;
+}
+
+static const layout_columns portable = {f16_columns, bf16_columns, fp8_columns, affine_columns, codebook_columns};
+
+static const layout_columns *columns_table(void) {
+#if defined(__x86_64__)
+    if (mk_current_level() >= MK_LEVEL_AVX512) return &layout_columns_avx512;
+#endif
+    return &portable;
+}
+
+// MARK: Rows
+
+// Columns that share a scale, cut where a byte begins: `first` is at most 7 columns past such a place, and those are read and dropped.
+static void scaled_row(const mk_weight *weight, size_t row, size_t first, size_t columns, float *to) {
+    const layout_columns *table = columns_table();
     const uint8_t *from = (const uint8_t *)weight->data + row * weight->row_bytes;
-    size_t scales = row / weight->group_rows * mk_ceil_div(weight->columns, weight->group);
+    size_t groups = mk_ceil_div(weight->columns, weight->group);
+    size_t scale_row = weight->layout == MK_LAYOUT_FP8_E4M3 ? row / weight->group_rows : row;
     for (size_t c = first, last = first + columns; c < last;) {
-        size_t group = c / weight->group, end = mk_min(last, (group + 1) * weight->group);
-        float scale = scale_at(weight->scales, weight->scale_type, scales + group);
-        for (; c < end; c++) *to++ = fp8_to_f32(from[c]) * scale;
+        size_t end = mk_min(last, (c / weight->group + 1) * weight->group), scale_index = scale_row * groups + c / weight->group;
+        float scale = scale_at(weight->scales, weight->scale_type, scale_index), zero = 0;
+        if (weight->layout == MK_LAYOUT_AFFINE)
+            zero = weight->zeros ? scale_at(weight->zeros, weight->scale_type, scale_index) : (float)(1u << (weight->bits - 1));
+        if (weight->layout == MK_LAYOUT_FP8_E4M3) {
+            table->fp8(from + c, end - c, scale, to);
+        } else {
+            size_t bits = weight->layout == MK_LAYOUT_AFFINE ? weight->bits : 4, start = c / 8 * 8;
+            float before[8 + 8];
+            size_t lead = mk_min(8, end - start);
+            if (c > start) {
+                // Off a byte's beginning: through a small buffer up to the next one.
+                if (weight->layout == MK_LAYOUT_AFFINE)
+                    table->affine(from + start * bits / 8, bits, lead, scale, zero, before);
+                else
+                    table->codebook(from + start / 2, weight->codebook, lead, scale, before);
+                memcpy(to, before + (c - start), (start + lead - c) * sizeof(float));
+                to += start + lead - c;
+                c = start + lead;
+                continue;
+            }
+            if (weight->layout == MK_LAYOUT_AFFINE)
+                table->affine(from + c * bits / 8, bits, end - c, scale, zero, to);
+            else
+                table->codebook(from + c / 2, weight->codebook, end - c, scale, to);
+        }
+        to += end - c;
+        c = end;
     }
 }
 
 void layout_unpack(const mk_weight *weight, size_t row, size_t rows, size_t first, size_t columns, float *to, size_t ld) {
     layout_block_reader reader = layout_gguf_reader(weight->layout);
+    const layout_columns *table = columns_table();
     size_t block = mk_block_columns(weight->layout), block_bytes = layout_block_bytes(weight->layout);
     for (size_t end = row + rows; row < end; row++, to += ld) {
         if (weight->repacked) {
@@ -117,14 +158,14 @@ void layout_unpack(const mk_weight *weight, size_t row, size_t rows, size_t firs
         switch (weight->layout) {
         case MK_LAYOUT_F32: memcpy(to, (const float *)(const void *)from + first, columns * sizeof(float)); break;
         case MK_LAYOUT_F16:
-            for (size_t c = 0; c < columns; c++) to[c] = mk_f16_to_f32(((const uint16_t *)(const void *)from)[first + c]);
+            table->f16((const uint16_t *)(const void *)from + first, columns, to);
             break;
         case MK_LAYOUT_BF16:
-            for (size_t c = 0; c < columns; c++) to[c] = mk_bf16_to_f32(((const uint16_t *)(const void *)from)[first + c]);
+            table->bf16((const uint16_t *)(const void *)from + first, columns, to);
             break;
-        case MK_LAYOUT_CODEBOOK4: codebook_row(weight, row, first, columns, to); break;
-        case MK_LAYOUT_AFFINE: affine_row(weight, row, first, columns, to); break;
-        case MK_LAYOUT_FP8_E4M3: fp8_row(weight, row, first, columns, to); break;
+        case MK_LAYOUT_CODEBOOK4:
+        case MK_LAYOUT_AFFINE:
+        case MK_LAYOUT_FP8_E4M3: scaled_row(weight, row, first, columns, to); break;
         default: reader(from + first / block * block_bytes, columns / block, to);
         }
     }

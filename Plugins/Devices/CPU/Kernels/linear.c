@@ -4,7 +4,7 @@
 
 bool mk_int8_supported(const mk_weight *weight) {
 #if defined(__x86_64__)
-    return weight->repacked && mk_current_level() >= MK_LEVEL_AVX512_DOT && int8_format_of(weight->layout);
+    return weight->repacked && mk_current_level() >= MK_LEVEL_AVX512_DOT && int8_format_of(weight);
 #else
     (void)weight;
     return false;

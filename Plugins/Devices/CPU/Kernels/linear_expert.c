@@ -5,10 +5,10 @@ mk_weight mk_weight_rows(const mk_weight *weight, size_t first, size_t rows) {
     mk_weight part = *weight;
     part.rows = rows;
     if (weight->repacked)
-        part.data = (const uint8_t *)weight->data + mk_repacked_bytes(&(mk_weight){.layout = weight->layout, .rows = first, .columns = weight->columns});
+        part.data = (const uint8_t *)weight->data + mk_repacked_bytes(&(mk_weight){.layout = weight->layout, .bits = weight->bits, .rows = first, .columns = weight->columns, .group = weight->group});
     else
         part.data = (const uint8_t *)weight->data + first * weight->row_bytes;
-    if (weight->group == 0) return part;
+    if (weight->group == 0 || weight->repacked) return part;
     size_t scale_rows = weight->layout == MK_LAYOUT_FP8_E4M3 ? first / weight->group_rows : first;
     size_t skipped = scale_rows * mk_ceil_div(weight->columns, weight->group) * (weight->scale_type == MK_SCALE_F32 ? 4 : 2);
     if (weight->scales) part.scales = (const uint8_t *)weight->scales + skipped;

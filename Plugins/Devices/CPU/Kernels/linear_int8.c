@@ -9,6 +9,10 @@ enum { panel_rows = 32 };
 // Tokens rounded at a time; a multiple of INT8_TILE.
 #define TOKEN_CHUNK ((size_t)1020)
 
+static int8_shape shape_of(const mk_weight *weight) {
+    return (int8_shape){weight->columns / 32, weight->layout == MK_LAYOUT_AFFINE ? layout_affine_shift(weight) : 0};
+}
+
 static size_t sums_of(int8_kind kind, size_t columns) { return kind == INT8_HALVES ? columns / 16 : columns / 32; }
 
 static size_t tile_width(size_t tokens) {
@@ -42,7 +46,7 @@ static size_t panel_bytes(int8_kind kind, size_t columns) {
 }
 
 size_t int8_scratch_bytes(const mk_weight *weight, size_t tokens, size_t threads) {
-    int8_kind kind = int8_format_of(weight->layout)->kind;
+    int8_kind kind = int8_format_of(weight)->kind;
     size_t width = tile_width(tokens), tiles = mk_ceil_div(mk_min(tokens, TOKEN_CHUNK), mk_max(width, 1));
     size_t bytes = MK_ALIGN + tiles * tile_bytes(kind, weight->columns, width);
     return tokens <= INT8_STREAM_TOKENS ? bytes : bytes + threads * panel_bytes(kind, weight->columns);
@@ -78,7 +82,8 @@ static void stream(void *arg, size_t index, size_t thread) {
     (void)thread;
     const struct run *run = arg;
     const mk_weight *weight = run->weight;
-    size_t blocks = weight->columns / 32, group_bytes = layout_group_bytes(weight);
+    int8_shape shape = shape_of(weight);
+    size_t group_bytes = layout_group_bytes(weight);
     size_t first = index * run->groups, last = mk_min(first + run->groups, mk_ceil_div(weight->rows, 16));
     const uint8_t *group = (const uint8_t *)weight->data + first * group_bytes;
     for (size_t g = first; g < last; g++, group += group_bytes) {
@@ -86,7 +91,7 @@ static void stream(void *arg, size_t index, size_t thread) {
             float sums[INT8_STREAM_WIDTH * 16], *y = run->y + done * run->ldy;
             size_t tokens = mk_min(run->width, run->tokens - done);
             int8_tile x = run_tile(run, done / run->width);
-            run->format->decode[tokens - 1](group, blocks, &x, sums);
+            run->format->decode[tokens - 1](group, shape, &x, sums);
             for (size_t t = 0; t < tokens; t++)
                 for (size_t row = 16 * g; row < mk_min(16 * g + 16, weight->rows); row++)
                     y[t * run->ldy + row] = sums[t * 16 + row % 16] + (run->bias ? run->bias[row] : 0);
@@ -108,7 +113,7 @@ static void multiply(void *arg, size_t index, size_t thread) {
     for (size_t b = 0; b < blocks; b += INT8_DEPTH / 32) {
         size_t count = mk_min(INT8_DEPTH / 32, blocks - b);
         for (size_t g = 0; g * 16 < rows; g++)
-            run->format->unpack(layout_group(weight, row + g * 16), blocks, b, count, 128, codes + g * 64, scales + g * 16,
+            run->format->unpack(layout_group(weight, row + g * 16), shape_of(weight), b, count, 128, codes + g * 64, scales + g * 16,
                                 minima + g * 16);
         for (size_t t = first; t < last; t += INT8_TILE) {
             int8_tile x = run_tile(run, t / INT8_TILE);
@@ -123,7 +128,7 @@ static void multiply(void *arg, size_t index, size_t thread) {
 
 void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias, float *y,
                  size_t ldy, void *scratch) {
-    const int8_format *format = int8_format_of(weight->layout);
+    const int8_format *format = int8_format_of(weight);
     uint8_t *cursor = scratch;
     struct run run = {.format = format, .weight = weight, .x = x, .bias = bias, .ldx = ldx, .width = tile_width(tokens), .y = y,
                       .ldy = ldy, .tile_bytes = tile_bytes(format->kind, weight->columns, tile_width(tokens)),
@@ -158,14 +163,14 @@ void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
 void layout_unpack_groups(const mk_weight *weight, size_t row, size_t rows, size_t first, size_t columns, float *to, size_t ld) {
 #if defined(__x86_64__)
     if (mk_current_level() >= MK_LEVEL_AVX512_DOT) {
-        const int8_format *format = int8_format_of(weight->layout);
+        const int8_format *format = int8_format_of(weight);
         for (size_t r = 0; r < rows; r += 16)
-            format->to_f32(layout_group(weight, row + r), weight->columns / 32, first / 32, columns / 32, to + r, ld);
+            format->to_f32(layout_group(weight, row + r), shape_of(weight), first / 32, columns / 32, to + r, ld);
         return;
     }
 #endif
     float values[256];
-    size_t block = mk_block_columns(weight->layout);
+    size_t block = mk_max(32, mk_block_columns(weight->layout));
     for (size_t r = 0; r < (rows + 15) / 16 * 16; r++)
         for (size_t c = 0; c < columns; c += block) {
             memset(values, 0, sizeof values);

@@ -33,23 +33,29 @@ typedef struct int8_tile {
     const int32_t *sums;   // [columns / 32, or / 16][width]
 } int8_tile;
 
+/// Blocks of 32 columns in a row, and the shift from a block's number to its scale's where the layout has one for several.
+typedef struct int8_shape {
+    size_t blocks;
+    unsigned scale_shift;
+} int8_shape;
+
 /// Sums of 16 rows with each token over all columns: to[token * 16 + row].
-typedef void (*int8_decode)(const uint8_t *group, size_t blocks, const int8_tile *x, float *to);
+typedef void (*int8_decode)(const uint8_t *group, int8_shape shape, const int8_tile *x, float *to);
 
 typedef struct int8_format {
     int8_kind kind;
     int offset;
     int8_decode decode[INT8_STREAM_WIDTH];  // by tokens - 1
-    /// Blocks first..<first + count (of `blocks`) of a group: 8 vectors of codes each, `stride` bytes apart; then scales, [block][half]
+    /// Blocks first..<first + count of a group: 8 vectors of codes each, `stride` bytes apart; then scales, [block][half]
     /// and minima [block], vectors `stride` bytes apart too.
-    void (*unpack)(const uint8_t *group, size_t blocks, size_t first, size_t count, size_t stride, uint8_t *codes, float *scales,
+    void (*unpack)(const uint8_t *group, int8_shape shape, size_t first, size_t count, size_t stride, uint8_t *codes, float *scales,
                    float *minima);
     /// Columns of a group as f32: to[column * ld + row].
-    void (*to_f32)(const uint8_t *group, size_t blocks, size_t first, size_t count, float *to, size_t ld);
+    void (*to_f32)(const uint8_t *group, int8_shape shape, size_t first, size_t count, float *to, size_t ld);
 } int8_format;
 
-/// The format of a repacked layout, NULL if there is none.
-const int8_format *int8_format_of(mk_layout layout);
+/// The format of a repacked weight, NULL if its layout has none.
+const int8_format *int8_format_of(const mk_weight *weight);
 
 size_t int8_scratch_bytes(const mk_weight *weight, size_t tokens, size_t threads);
 void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias, float *y,

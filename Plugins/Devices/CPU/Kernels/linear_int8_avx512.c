@@ -61,36 +61,36 @@ MK_INLINE MK_AVX512_DOT const uint8_t *unit_vectors(const uint8_t *unit, size_t 
     return unit + scales + (b & 1) * bytes;
 }
 
-#define LOADER(name) MK_INLINE MK_AVX512_DOT void load_##name(const uint8_t *group, size_t b, size_t blocks, block *to)
+#define LOADER(name) MK_INLINE MK_AVX512_DOT void load_##name(const uint8_t *group, size_t b, int8_shape shape, block *to)
 
 LOADER(q4_0) {
     const uint8_t *unit = group + b / 2 * 576;
     to->scale[0] = halves(unit + (b & 1) * 32);
-    split_nibbles(unit_vectors(unit, b, blocks, 256), to->w);
+    split_nibbles(unit_vectors(unit, b, shape.blocks, 256), to->w);
 }
 
 // The tables hold value + 128.
 LOADER(iq4_nl) {
-    load_q4_0(group, b, blocks, to);
+    load_q4_0(group, b, shape, to);
     look_up_codes(to->w, _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, -127, -115, -103, -90, -75, -59, -39, -15));
 }
 
 LOADER(q8_0) {
-    const uint8_t *unit = group + b / 2 * 1088, *from = unit_vectors(unit, b, blocks, 512);
+    const uint8_t *unit = group + b / 2 * 1088, *from = unit_vectors(unit, b, shape.blocks, 512);
     to->scale[0] = halves(unit + (b & 1) * 32);
     MK_UNROLL
     for (int i = 0; i < 8; i++) to->w[i] = _mm512_loadu_si512(from + 64 * i);
 }
 
 LOADER(q5_0) {
-    const uint8_t *unit = group + b / 2 * 704, *from = unit_vectors(unit, b, blocks, 320);
+    const uint8_t *unit = group + b / 2 * 704, *from = unit_vectors(unit, b, shape.blocks, 320);
     to->scale[0] = halves(unit + (b & 1) * 32);
     split_nibbles(from + 64, to->w);
     add_fifth_bits(from, to->w);
 }
 
 LOADER(q4_1) {
-    (void)blocks;
+    (void)shape;
     const uint8_t *from = group + b * 320;
     to->scale[0] = halves(from);
     to->minimum = halves(from + 32);
@@ -98,7 +98,7 @@ LOADER(q4_1) {
 }
 
 LOADER(q5_1) {
-    (void)blocks;
+    (void)shape;
     const uint8_t *from = group + b * 384;
     to->scale[0] = halves(from);
     to->minimum = halves(from + 32);
@@ -107,7 +107,7 @@ LOADER(q5_1) {
 }
 
 LOADER(mxfp4) {
-    (void)blocks;
+    (void)shape;
     const uint8_t *from = group + b * 272;
     // 2^(e - 128), the table holding twice the value; exponents 0 and 1 give subnormals.
     __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
@@ -132,14 +132,14 @@ MK_INLINE MK_AVX512_DOT void load_scales_k(const uint8_t *super, size_t j, block
 }
 
 LOADER(q4_k) {
-    (void)blocks;
+    (void)shape;
     const uint8_t *super = group + b / 8 * 2368;
     load_scales_k(super, b % 8, to);
     load_nibbles_k(super + 320, b % 8, to->w);
 }
 
 LOADER(q5_k) {
-    (void)blocks;
+    (void)shape;
     const uint8_t *super = group + b / 8 * 2880;
     load_scales_k(super, b % 8, to);
     load_nibbles_k(super + 320 + 512, b % 8, to->w);
@@ -155,7 +155,7 @@ LOADER(q5_k) {
 
 // Part p of a half of 128: low nibbles from vectors 8 (p % 2) on, high for p >= 2; two more bits at 2 p.
 LOADER(q6_k) {
-    (void)blocks;
+    (void)shape;
     const uint8_t *super = group + b / 8 * 3392, *low, *high;
     size_t half = b % 8 / 4, part = b % 4;
     __m512 d = _mm512_loadu_ps(super);
@@ -174,11 +174,28 @@ LOADER(q6_k) {
 }
 
 LOADER(iq4_xs) {
-    (void)blocks;
+    (void)shape;
     const uint8_t *super = group + b / 8 * 2240, *from = super + 192 + b % 8 * 256;
     to->scale[0] = _mm512_mul_ps(_mm512_loadu_ps(super), signed_bytes(super + 64 + b % 8 * 16));
     split_nibbles(from, to->w);
     look_up_codes(to->w, _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, -127, -115, -103, -90, -75, -59, -39, -15));
+}
+
+// Scale and zero of a group of columns, then its blocks.
+MK_INLINE MK_AVX512_DOT const uint8_t *load_affine(const uint8_t *group, size_t b, int8_shape shape, size_t bytes, block *to) {
+    size_t index = b >> shape.scale_shift;
+    const uint8_t *scales = group + index * 128 + (b - (b & (((size_t)1 << shape.scale_shift) - 1))) * bytes;
+    to->scale[0] = _mm512_loadu_ps(scales);
+    to->minimum = _mm512_fnmadd_ps(_mm512_loadu_ps(scales + 64), to->scale[0], _mm512_setzero_ps());
+    return group + (index + 1) * 128 + b * bytes;
+}
+
+LOADER(affine4) { split_nibbles(load_affine(group, b, shape, 256, to), to->w); }
+
+LOADER(affine8) {
+    const uint8_t *from = load_affine(group, b, shape, 512, to);
+    MK_UNROLL
+    for (int i = 0; i < 8; i++) to->w[i] = _mm512_loadu_si512(from + 64 * i);
 }
 
 // MARK: Few tokens
@@ -220,15 +237,15 @@ MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, cons
 }
 
 #define DECODE(name, kind, super, tokens)                                                                              \
-    MK_AVX512_DOT static void decode_##name##_##tokens(const uint8_t *group, size_t blocks, const int8_tile *x, \
+    MK_AVX512_DOT static void decode_##name##_##tokens(const uint8_t *group, int8_shape shape, const int8_tile *x, \
                                                        float *to) {                                             \
         __m512 sum[tokens];                                                                                     \
         MK_UNROLL                                                                                               \
         for (size_t t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();                                       \
-        for (size_t b = 0; b < blocks; b++) {                                                                   \
+        for (size_t b = 0; b < shape.blocks; b++) {                                                                   \
             block w;                                                                                            \
             prefetch_super(group, b, super);                                                                    \
-            load_##name(group, b, blocks, &w);                                                                  \
+            load_##name(group, b, shape, &w);                                                                  \
             MK_UNROLL                                                                                           \
             for (size_t t = 0; t < tokens; t++) sum[t] = add_block(kind, &w, x, b, t, sum[t]);                  \
         }                                                                                                       \
@@ -245,11 +262,11 @@ MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, cons
     DECODE(name, kind_, super, 6)                                                                                        \
     DECODE(name, kind_, super, 7)                                                                                        \
     DECODE(name, kind_, super, 8)                                                                                               \
-    MK_AVX512_DOT static void unpack_##name(const uint8_t *group, size_t blocks, size_t first, size_t count,             \
+    MK_AVX512_DOT static void unpack_##name(const uint8_t *group, int8_shape shape, size_t first, size_t count,             \
                                             size_t stride, uint8_t *codes, float *scales, float *minima) {               \
         for (size_t b = first; b < first + count; b++) {                                                                 \
             block w;                                                                                                     \
-            load_##name(group, b, blocks, &w);                                                                           \
+            load_##name(group, b, shape, &w);                                                                           \
             MK_UNROLL                                                                                                    \
             for (size_t i = 0; i < 8; i++, codes += stride) _mm512_storeu_si512(codes, w.w[i]);                          \
             _mm512_storeu_ps(scales, w.scale[0]);                                                                        \
@@ -264,11 +281,11 @@ MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, cons
             }                                                                                                            \
         }                                                                                                                \
     }                                                                                                                    \
-    MK_AVX512_DOT static void to_f32_##name(const uint8_t *group, size_t blocks, size_t first, size_t count, float *to,  \
+    MK_AVX512_DOT static void to_f32_##name(const uint8_t *group, int8_shape shape, size_t first, size_t count, float *to,  \
                                             size_t ld) {                                                                 \
         for (size_t b = first; b < first + count; b++) {                                                                 \
             block w;                                                                                                     \
-            load_##name(group, b, blocks, &w);                                                                           \
+            load_##name(group, b, shape, &w);                                                                           \
             MK_UNROLL                                                                                                    \
             for (int i = 0; i < 8; i++) {                                                                                \
                 __m512 scale = w.scale[kind_ == INT8_HALVES ? i / 4 : 0];                                                \
@@ -299,9 +316,11 @@ FORMAT(q6_k, INT8_HALVES, 32, 3392)
 FORMAT(iq4_nl, INT8_OFFSET, 128, 0)
 FORMAT(iq4_xs, INT8_OFFSET, 128, 2240)
 FORMAT(mxfp4, INT8_OFFSET, 128, 0)
+FORMAT(affine4, INT8_MINIMUM, 0, 0)
+FORMAT(affine8, INT8_MINIMUM, 0, 0)
 
-const int8_format *int8_format_of(mk_layout layout) {
-    switch (layout) {
+const int8_format *int8_format_of(const mk_weight *weight) {
+    switch (weight->layout) {
     case MK_LAYOUT_Q4_0: return &format_q4_0;
     case MK_LAYOUT_Q4_1: return &format_q4_1;
     case MK_LAYOUT_Q5_0: return &format_q5_0;
@@ -313,6 +332,7 @@ const int8_format *int8_format_of(mk_layout layout) {
     case MK_LAYOUT_IQ4_NL: return &format_iq4_nl;
     case MK_LAYOUT_IQ4_XS: return &format_iq4_xs;
     case MK_LAYOUT_MXFP4: return &format_mxfp4;
+    case MK_LAYOUT_AFFINE: return weight->bits == 4 ? &format_affine4 : weight->bits == 8 ? &format_affine8 : NULL;
     default: return NULL;
     }
 }
