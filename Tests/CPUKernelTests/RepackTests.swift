@@ -14,8 +14,8 @@ import Testing
 
     static let forms =
         [
-            MK_LAYOUT_Q4_0, MK_LAYOUT_Q4_1, MK_LAYOUT_Q5_0, MK_LAYOUT_Q5_1, MK_LAYOUT_Q8_0, MK_LAYOUT_Q4_K, MK_LAYOUT_Q5_K,
-            MK_LAYOUT_Q6_K, MK_LAYOUT_IQ4_NL, MK_LAYOUT_IQ4_XS, MK_LAYOUT_MXFP4,
+            MK_LAYOUT_Q4_0, MK_LAYOUT_Q4_1, MK_LAYOUT_Q5_0, MK_LAYOUT_Q5_1, MK_LAYOUT_Q8_0, MK_LAYOUT_Q2_K, MK_LAYOUT_Q3_K,
+            MK_LAYOUT_Q4_K, MK_LAYOUT_Q5_K, MK_LAYOUT_Q6_K, MK_LAYOUT_IQ4_NL, MK_LAYOUT_IQ4_XS, MK_LAYOUT_MXFP4,
         ].map { Form(layout: $0) }
         + [(4, 32), (4, 128), (4, 5000), (8, 64)].map { Form(layout: MK_LAYOUT_AFFINE, bits: $0.0, group: $0.1) }
 

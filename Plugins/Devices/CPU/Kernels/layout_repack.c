@@ -7,6 +7,8 @@
 //   Q4_1           1 block:  d f16[16], m f16[16], 4 vectors                            320
 //   Q5_1           1 block:  d f16[16], m f16[16], fifth bits, 4 vectors                384
 //   MXFP4          1 block:  e u8[16], 4 vectors                                        272
+//   Q2_K           d f16[16], m f16[16], scale and minimum u8[16][16], 16 vectors      1344
+//   Q3_K           d f32[16], scale i8[16][16], 16 vectors of low, 8 of high bits      1856
 //   Q4_K           d f16[16], m f16[16], (scale u8[16], minimum u8[16])[8], 32 vectors 2368
 //   Q5_K           the same with 8 vectors of fifth bits before the 32                 2880
 //   Q6_K           d f32[16], scale i8[16][16], 32 vectors of low, 16 of high bits     3392
@@ -40,6 +42,8 @@ static size_t group_block_bytes(mk_layout layout) {
     case MK_LAYOUT_Q4_1: return 64 + 4 * vector;
     case MK_LAYOUT_Q5_1: return 64 + 5 * vector;
     case MK_LAYOUT_MXFP4: return 16 + 4 * vector;
+    case MK_LAYOUT_Q2_K: return 64 + 256 + 16 * vector;
+    case MK_LAYOUT_Q3_K: return 64 + 256 + 24 * vector;
     case MK_LAYOUT_Q4_K: return 64 + 256 + 32 * vector;
     case MK_LAYOUT_Q5_K: return 64 + 256 + 40 * vector;
     case MK_LAYOUT_Q6_K: return 64 + 256 + 48 * vector;
@@ -142,6 +146,23 @@ static int8_t iq4_xs_scale(const uint8_t *from, unsigned j) {
     return (int8_t)((int)(((from[4 + j / 2] >> (j % 2 * 4)) & 15u) | ((high >> (2 * j)) & 3u) << 4) - 32);
 }
 
+// Q3_K's sixteen 6-bit scales: four low bits in a nibble, two high bits in the last four bytes.
+static void split_scales_q3(const uint8_t packed[12], uint8_t scale[16]) {
+    for (int j = 0; j < 16; j++) {
+        int low = j < 8 ? packed[j] & 15 : packed[j - 8] >> 4, high = (packed[8 + j % 4] >> (2 * (j / 4))) & 3;
+        scale[j] = (uint8_t)((low | high << 4) - 32);
+    }
+}
+
+static void join_scales_q3(const uint8_t scale[16], uint8_t packed[12]) {
+    memset(packed, 0, 12);
+    for (int j = 0; j < 16; j++) {
+        unsigned bits = (unsigned)((int8_t)scale[j] + 32);
+        packed[j % 8] |= (uint8_t)((bits & 15u) << (j / 8 * 4));
+        packed[8 + j % 4] |= (uint8_t)((bits >> 4) << (2 * (j / 4)));
+    }
+}
+
 // MARK: One block of one row
 
 static void put_block(mk_layout layout, const uint8_t *from, uint8_t *group, size_t b, size_t blocks, size_t lane) {
@@ -190,6 +211,19 @@ static void put_block(mk_layout layout, const uint8_t *from, uint8_t *group, siz
             vectors[j * 32 + 16 + lane] = work[8 + j];
         }
         put_dwords(vectors + 256, lane, from + 16, layout == MK_LAYOUT_Q4_K ? 32 : 40);
+        break;
+    case MK_LAYOUT_Q2_K:
+        put_half(scales, lane, from + 80);
+        put_half(scales + 32, lane, from + 82);
+        for (size_t j = 0; j < 16; j++) vectors[j * 16 + lane] = from[j];
+        put_dwords(vectors + 256, lane, from + 16, 16);
+        break;
+    case MK_LAYOUT_Q3_K:
+        put_f32(scales, lane, from + 108);
+        split_scales_q3(from + 96, work);
+        for (size_t j = 0; j < 16; j++) vectors[j * 16 + lane] = work[j];
+        put_dwords(vectors + 256, lane, from + 32, 16);
+        put_dwords(vectors + 256 + 16 * vector, lane, from, 8);
         break;
     case MK_LAYOUT_Q6_K:
         put_f32(scales, lane, from + 208);
@@ -253,6 +287,19 @@ static void get_block(mk_layout layout, const uint8_t *group, size_t b, size_t b
         }
         join_scales(work, work + 8, to + 4);
         get_dwords(vectors + 256, lane, to + 16, layout == MK_LAYOUT_Q4_K ? 32 : 40);
+        break;
+    case MK_LAYOUT_Q2_K:
+        get_half(scales, lane, to + 80);
+        get_half(scales + 32, lane, to + 82);
+        for (size_t j = 0; j < 16; j++) to[j] = vectors[j * 16 + lane];
+        get_dwords(vectors + 256, lane, to + 16, 16);
+        break;
+    case MK_LAYOUT_Q3_K:
+        get_f32(scales, lane, to + 108);
+        for (size_t j = 0; j < 16; j++) work[j] = vectors[j * 16 + lane];
+        join_scales_q3(work, to + 96);
+        get_dwords(vectors + 256, lane, to + 32, 16);
+        get_dwords(vectors + 256 + 16 * vector, lane, to, 8);
         break;
     case MK_LAYOUT_Q6_K:
         get_f32(scales, lane, to + 208);

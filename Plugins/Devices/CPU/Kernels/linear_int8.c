@@ -13,7 +13,7 @@ static int8_shape shape_of(const mk_weight *weight) {
     return (int8_shape){weight->columns / 32, weight->layout == MK_LAYOUT_AFFINE ? layout_affine_shift(weight) : 0};
 }
 
-static size_t sums_of(int8_kind kind, size_t columns) { return kind == INT8_HALVES ? columns / 16 : columns / 32; }
+static size_t sums_of(int8_kind kind, size_t columns) { return columns / 32 * int8_halves(kind); }
 
 static size_t tile_width(size_t tokens) {
     if (tokens > INT8_STREAM_TOKENS) return INT8_TILE;
@@ -41,7 +41,7 @@ static size_t panel_scales_bytes(int8_kind kind, size_t columns) {
     return sums_of(kind, mk_min(columns, INT8_DEPTH)) * panel_rows * sizeof(float);
 }
 static size_t panel_bytes(int8_kind kind, size_t columns) {
-    size_t minima = kind == INT8_MINIMUM ? panel_scales_bytes(kind, columns) : 0;
+    size_t minima = int8_has_minimum(kind) ? panel_scales_bytes(kind, columns) : 0;
     return mk_align_up(panel_codes_bytes(columns)) + mk_align_up(panel_scales_bytes(kind, columns)) + mk_align_up(minima);
 }
 
@@ -105,7 +105,7 @@ static void multiply(void *arg, size_t index, size_t thread) {
     int8_kind kind = run->format->kind;
     size_t row = index / run->token_tasks * panel_rows, rows = mk_min(panel_rows, weight->rows - row);
     size_t first = index % run->token_tasks * run->token_split, last = mk_min(first + run->token_split, run->tokens);
-    size_t blocks = weight->columns / 32, halves = kind == INT8_HALVES ? 2 : 1;
+    size_t blocks = weight->columns / 32, halves = int8_halves(kind);
     uint8_t *codes = run->panels + thread * run->panel_bytes;
     float *scales = (float *)(void *)(codes + mk_align_up(panel_codes_bytes(weight->columns)));
     float *minima = scales + mk_align_up(panel_scales_bytes(kind, weight->columns)) / sizeof(float);

@@ -10,11 +10,16 @@
 #include "gemm_internal.h"
 #include "layout_internal.h"
 
+/// What a block of 32 columns has: bits 0 and 1 tell the four apart.
 typedef enum int8_kind {
-    INT8_OFFSET,   // one scale a block of 32; `sums` holds -o sum q
-    INT8_HALVES,   // one scale for each 16; `sums` holds -o sum q of each
-    INT8_MINIMUM,  // `sums` holds s sum q, as f32
+    INT8_OFFSET = 0,          // one scale; `sums` holds -o sum q
+    INT8_HALVES = 1,          // one scale for each 16; `sums` holds -o sum q of each
+    INT8_MINIMUM = 2,         // scale and minimum; `sums` holds s sum q, as f32
+    INT8_HALVES_MINIMUM = 3,  // scale and minimum for each 16; `sums` holds s sum q of each
 } int8_kind;
+
+static inline size_t int8_halves(int8_kind kind) { return kind & 1 ? 2 : 1; }
+static inline bool int8_has_minimum(int8_kind kind) { return kind & 2; }
 
 /// Tokens rounded together: the height of the micro-kernel.
 #define INT8_TILE ((size_t)6)
@@ -46,8 +51,8 @@ typedef struct int8_format {
     int8_kind kind;
     int offset;
     int8_decode decode[INT8_STREAM_WIDTH];  // by tokens - 1
-    /// Blocks first..<first + count of a group: 8 vectors of codes each, `stride` bytes apart; then scales, [block][half]
-    /// and minima [block], vectors `stride` bytes apart too.
+    /// Blocks first..<first + count of a group: 8 vectors of codes each, `stride` bytes apart; then scales and minima,
+    /// [block][half], vectors `stride` bytes apart too.
     void (*unpack)(const uint8_t *group, int8_shape shape, size_t first, size_t count, size_t stride, uint8_t *codes, float *scales,
                    float *minima);
     /// Columns of a group as f32: to[column * ld + row].
@@ -64,8 +69,8 @@ void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
 /// Rounds `tokens` <= tile->width rows of x; fills the tile's arrays.
 void int8_round(const float *x, size_t ldx, size_t tokens, size_t columns, int8_kind kind, int offset, const int8_tile *tile);
 
-/// A panel of 32 rows unpacked: for each block of 32 columns 16 vectors of codes (two for each 4 columns), two of scales (four with
-/// INT8_HALVES) and two of minima.
+/// A panel of 32 rows unpacked: for each block of 32 columns 16 vectors of codes (two for each 4 columns), two of scales and two of minima
+/// (four where each half has its own).
 typedef struct int8_panel {
     const uint8_t *codes;
     const float *scales, *minima;

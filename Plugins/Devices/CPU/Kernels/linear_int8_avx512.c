@@ -6,8 +6,7 @@
 // A block of 32 columns of 16 rows: dword l of w[i] holds the unsigned codes of columns 4 i … 4 i + 3 of row l.
 typedef struct block {
     __m512i w[8];
-    __m512 scale[2];  // the second for columns 16 … 31 with INT8_HALVES
-    __m512 minimum;
+    __m512 scale[2], minimum[2];  // the second for columns 16 … 31 where they have their own
 } block;
 
 MK_INLINE MK_AVX512_DOT __m512 halves(const uint8_t *from) {
@@ -93,7 +92,7 @@ LOADER(q4_1) {
     (void)shape;
     const uint8_t *from = group + b * 320;
     to->scale[0] = halves(from);
-    to->minimum = halves(from + 32);
+    to->minimum[0] = halves(from + 32);
     split_nibbles(from + 64, to->w);
 }
 
@@ -101,7 +100,7 @@ LOADER(q5_1) {
     (void)shape;
     const uint8_t *from = group + b * 384;
     to->scale[0] = halves(from);
-    to->minimum = halves(from + 32);
+    to->minimum[0] = halves(from + 32);
     split_nibbles(from + 128, to->w);
     add_fifth_bits(from + 64, to->w);
 }
@@ -128,7 +127,7 @@ MK_INLINE MK_AVX512_DOT void load_nibbles_k(const uint8_t *vectors, size_t j, __
 
 MK_INLINE MK_AVX512_DOT void load_scales_k(const uint8_t *super, size_t j, block *to) {
     to->scale[0] = _mm512_mul_ps(halves(super), unsigned_bytes(super + 64 + j * 32));
-    to->minimum = _mm512_fnmadd_ps(halves(super + 32), unsigned_bytes(super + 64 + j * 32 + 16), _mm512_setzero_ps());
+    to->minimum[0] = _mm512_fnmadd_ps(halves(super + 32), unsigned_bytes(super + 64 + j * 32 + 16), _mm512_setzero_ps());
 }
 
 LOADER(q4_k) {
@@ -173,6 +172,40 @@ LOADER(q6_k) {
     }
 }
 
+// As Q6_K, but two bits and one: part p of a half at 2 p, the high bit of block b at b.
+LOADER(q3_k) {
+    (void)shape;
+    const uint8_t *super = group + b / 8 * 1856;
+    __m512 d = _mm512_loadu_ps(super);
+    to->scale[0] = _mm512_mul_ps(d, signed_bytes(super + 64 + b % 8 * 32));
+    to->scale[1] = _mm512_mul_ps(d, signed_bytes(super + 64 + b % 8 * 32 + 16));
+    const uint8_t *low = super + 320 + b % 8 / 4 * 512, *high = super + 320 + 1024;
+    __m128i low_shift = _mm_cvtsi32_si128((int)(b % 4 * 2)), high_shift = _mm_cvtsi32_si128((int)(b % 8));
+    __m512i three = _mm512_set1_epi8(3), one = _mm512_set1_epi8(1);
+    MK_UNROLL
+    for (int i = 0; i < 8; i++) {
+        __m512i bits = _mm512_and_si512(_mm512_srl_epi16(_mm512_loadu_si512(low + 64 * i), low_shift), three);
+        __m512i top = _mm512_and_si512(_mm512_srl_epi16(_mm512_loadu_si512(high + 64 * i), high_shift), one);
+        to->w[i] = _mm512_or_si512(bits, _mm512_slli_epi16(top, 2));
+    }
+}
+
+LOADER(q2_k) {
+    (void)shape;
+    const uint8_t *super = group + b / 8 * 1344, *low = super + 320 + b % 8 / 4 * 512;
+    __m512 d = halves(super), m = halves(super + 32);
+    MK_UNROLL
+    for (size_t half = 0; half < 2; half++) {
+        __m512i packed = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(super + 64 + (b % 8 * 2 + half) * 16)));
+        to->scale[half] = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_and_si512(packed, _mm512_set1_epi32(15))));
+        to->minimum[half] = _mm512_fnmadd_ps(m, _mm512_cvtepi32_ps(_mm512_srli_epi32(packed, 4)), _mm512_setzero_ps());
+    }
+    __m128i shift = _mm_cvtsi32_si128((int)(b % 4 * 2));
+    MK_UNROLL
+    for (int i = 0; i < 8; i++)
+        to->w[i] = _mm512_and_si512(_mm512_srl_epi16(_mm512_loadu_si512(low + 64 * i), shift), _mm512_set1_epi8(3));
+}
+
 LOADER(iq4_xs) {
     (void)shape;
     const uint8_t *super = group + b / 8 * 2240, *from = super + 192 + b % 8 * 256;
@@ -186,7 +219,7 @@ MK_INLINE MK_AVX512_DOT const uint8_t *load_affine(const uint8_t *group, size_t 
     size_t index = b >> shape.scale_shift;
     const uint8_t *scales = group + index * 128 + (b - (b & (((size_t)1 << shape.scale_shift) - 1))) * bytes;
     to->scale[0] = _mm512_loadu_ps(scales);
-    to->minimum = _mm512_fnmadd_ps(_mm512_loadu_ps(scales + 64), to->scale[0], _mm512_setzero_ps());
+    to->minimum[0] = _mm512_fnmadd_ps(_mm512_loadu_ps(scales + 64), to->scale[0], _mm512_setzero_ps());
     return group + (index + 1) * 128 + b * bytes;
 }
 
@@ -205,24 +238,25 @@ MK_INLINE MK_AVX512_DOT __m512 add_block(const int8_kind kind, const block *w, c
     size_t width = x->width;
     const int32_t *codes = x->codes + b * 8 * width + t;
     __m512 scale = _mm512_set1_ps(x->scales[b * width + t]);
+    const int32_t *sums = x->sums + b * int8_halves(kind) * width + t;
     __m512i first = _mm512_setzero_si512(), second = _mm512_setzero_si512();
-    if (kind == INT8_OFFSET) first = _mm512_set1_epi32(x->sums[b * width + t]);
-    if (kind == INT8_HALVES) {
-        first = _mm512_set1_epi32(x->sums[2 * b * width + t]);
-        second = _mm512_set1_epi32(x->sums[(2 * b + 1) * width + t]);
-    }
+    if (!int8_has_minimum(kind)) first = _mm512_set1_epi32(sums[0]);
+    if (kind == INT8_HALVES) second = _mm512_set1_epi32(sums[width]);
     MK_UNROLL
     for (size_t i = 0; i < 4; i++) {
         first = _mm512_dpbusd_epi32(first, w->w[i], _mm512_set1_epi32(codes[i * width]));
         second = _mm512_dpbusd_epi32(second, w->w[i + 4], _mm512_set1_epi32(codes[(i + 4) * width]));
     }
-    if (kind == INT8_HALVES) {
-        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), _mm512_mul_ps(w->scale[0], scale), sum);
-        return _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), _mm512_mul_ps(w->scale[1], scale), sum);
+    if (int8_has_minimum(kind)) {
+        MK_UNROLL
+        for (size_t half = 0; half < int8_halves(kind); half++)
+            sum = _mm512_fmadd_ps(w->minimum[half], _mm512_set1_ps(mk_float_from_bits((uint32_t)sums[half * width])), sum);
     }
-    if (kind == INT8_MINIMUM)
-        sum = _mm512_fmadd_ps(w->minimum, _mm512_set1_ps(mk_float_from_bits((uint32_t)x->sums[b * width + t])), sum);
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(first, second)), _mm512_mul_ps(w->scale[0], scale), sum);
+    if (int8_halves(kind) == 1)
+        return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(first, second)), _mm512_mul_ps(w->scale[0], scale), sum);
+    __m512 both = _mm512_mul_ps(_mm512_cvtepi32_ps(first), w->scale[0]);
+    both = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), w->scale[1], both);
+    return _mm512_fmadd_ps(both, scale, sum);
 }
 
 // MARK: One set of functions for each format
@@ -269,15 +303,14 @@ MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, cons
             load_##name(group, b, shape, &w);                                                                           \
             MK_UNROLL                                                                                                    \
             for (size_t i = 0; i < 8; i++, codes += stride) _mm512_storeu_si512(codes, w.w[i]);                          \
-            _mm512_storeu_ps(scales, w.scale[0]);                                                                        \
-            scales += stride / 4;                                                                                        \
-            if (kind_ == INT8_HALVES) {                                                                                  \
-                _mm512_storeu_ps(scales, w.scale[1]);                                                                    \
+            MK_UNROLL                                                                                                    \
+            for (size_t half = 0; half < int8_halves(kind_); half++) {                                                   \
+                _mm512_storeu_ps(scales, w.scale[half]);                                                                 \
                 scales += stride / 4;                                                                                    \
-            }                                                                                                            \
-            if (kind_ == INT8_MINIMUM) {                                                                                 \
-                _mm512_storeu_ps(minima, w.minimum);                                                                     \
-                minima += stride / 4;                                                                                    \
+                if (int8_has_minimum(kind_)) {                                                                           \
+                    _mm512_storeu_ps(minima, w.minimum[half]);                                                           \
+                    minima += stride / 4;                                                                                \
+                }                                                                                                        \
             }                                                                                                            \
         }                                                                                                                \
     }                                                                                                                    \
@@ -288,9 +321,11 @@ MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, cons
             load_##name(group, b, shape, &w);                                                                           \
             MK_UNROLL                                                                                                    \
             for (int i = 0; i < 8; i++) {                                                                                \
-                __m512 scale = w.scale[kind_ == INT8_HALVES ? i / 4 : 0];                                                \
+                const int half = int8_halves(kind_) == 2 ? i / 4 : 0;                                                    \
+                __m512 scale = w.scale[half];                                                                            \
                 /* An offset is a power of two, so its product with the scale is exact. */                               \
-                __m512 base = kind_ == INT8_MINIMUM ? w.minimum : _mm512_mul_ps(scale, _mm512_set1_ps(-(float)offset_)); \
+                __m512 base = int8_has_minimum(kind_) ? w.minimum[half]                                                  \
+                                                      : _mm512_mul_ps(scale, _mm512_set1_ps(-(float)offset_));           \
                 MK_UNROLL                                                                                                \
                 for (unsigned j = 0; j < 4; j++, to += ld) {                                                             \
                     __m512i code = _mm512_and_si512(_mm512_srli_epi32(w.w[i], 8 * j), _mm512_set1_epi32(255));           \
@@ -310,6 +345,8 @@ FORMAT(q4_1, INT8_MINIMUM, 0, 0)
 FORMAT(q5_0, INT8_OFFSET, 16, 0)
 FORMAT(q5_1, INT8_MINIMUM, 0, 0)
 FORMAT(q8_0, INT8_OFFSET, 128, 0)
+FORMAT(q2_k, INT8_HALVES_MINIMUM, 0, 1344)
+FORMAT(q3_k, INT8_HALVES, 4, 1856)
 FORMAT(q4_k, INT8_MINIMUM, 0, 2368)
 FORMAT(q5_k, INT8_MINIMUM, 0, 2880)
 FORMAT(q6_k, INT8_HALVES, 32, 3392)
@@ -326,6 +363,8 @@ const int8_format *int8_format_of(const mk_weight *weight) {
     case MK_LAYOUT_Q5_0: return &format_q5_0;
     case MK_LAYOUT_Q5_1: return &format_q5_1;
     case MK_LAYOUT_Q8_0: return &format_q8_0;
+    case MK_LAYOUT_Q2_K: return &format_q2_k;
+    case MK_LAYOUT_Q3_K: return &format_q3_k;
     case MK_LAYOUT_Q4_K: return &format_q4_k;
     case MK_LAYOUT_Q5_K: return &format_q5_k;
     case MK_LAYOUT_Q6_K: return &format_q6_k;

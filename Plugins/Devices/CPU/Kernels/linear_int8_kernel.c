@@ -31,13 +31,13 @@ MK_AVX512_DOT void int8_round(const float *x, size_t ldx, size_t tokens, size_t 
             _mm_storeu_si128((__m128i *)(void *)(dwords + 4), rounded(high, _mm512_set1_ps(inverse), &second));
             for (size_t i = 0; i < 8; i++) codes[(8 * b + i) * width + t] = dwords[i];
             scales[b * width + t] = scale;
-            if (kind == INT8_HALVES) {
-                sums[2 * b * width + t] = -offset * _mm512_reduce_add_epi32(first);
-                sums[(2 * b + 1) * width + t] = -offset * _mm512_reduce_add_epi32(second);
-                continue;
+            int32_t whole[2] = {_mm512_reduce_add_epi32(first), _mm512_reduce_add_epi32(second)};
+            if (int8_halves(kind) == 1) whole[0] += whole[1];
+            for (size_t half = 0; half < int8_halves(kind); half++) {
+                int32_t sum = -offset * whole[half];
+                if (int8_has_minimum(kind)) sum = (int32_t)mk_float_bits(scale * (float)whole[half]);
+                sums[(b * int8_halves(kind) + half) * width + t] = sum;
             }
-            int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(first, second));
-            sums[b * width + t] = kind == INT8_OFFSET ? -offset * sum : (int32_t)mk_float_bits(scale * (float)sum);
         }
 }
 
@@ -52,13 +52,13 @@ MK_INLINE MK_AVX512_DOT void body(const int8_kind kind, const size_t m, const si
     __m512 sum[INT8_TILE][2];
     MK_UNROLL
     for (size_t t = 0; t < m; t++) sum[t][0] = sum[t][1] = _mm512_setzero_ps();
-    const size_t halves = kind == INT8_HALVES ? 2 : 1, steps = 8 / halves;
+    const size_t halves = int8_halves(kind), steps = 8 / halves;
     for (size_t b = 0; b < blocks; b++, x_scales += width) {
         for (size_t half = 0; half < halves; half++) {
             __m512i part[INT8_TILE][2];
             MK_UNROLL
             for (size_t t = 0; t < m; t++)
-                part[t][0] = part[t][1] = kind == INT8_MINIMUM ? _mm512_setzero_si512() : _mm512_set1_epi32(x_sums[t]);
+                part[t][0] = part[t][1] = int8_has_minimum(kind) ? _mm512_setzero_si512() : _mm512_set1_epi32(x_sums[t]);
             for (size_t i = 0; i < steps; i++, w += 128, codes += width) {
                 __m512i w0 = _mm512_load_si512(w), w1 = vectors == 2 ? _mm512_load_si512(w + 64) : w0;
                 MK_UNROLL
@@ -76,7 +76,7 @@ MK_INLINE MK_AVX512_DOT void body(const int8_kind kind, const size_t m, const si
                     __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(part[t][v]), scale);
                     sum[t][v] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(x_scales[t]), sum[t][v]);
                 }
-                if (kind == INT8_MINIMUM) {
+                if (int8_has_minimum(kind)) {
                     __m512 minimum = _mm512_load_ps(minima + 16 * v);
                     MK_UNROLL
                     for (size_t t = 0; t < m; t++)
@@ -110,13 +110,15 @@ MK_INLINE MK_AVX512_DOT void body(const int8_kind kind, const size_t m, const si
 ALL(offset, INT8_OFFSET)
 ALL(halves, INT8_HALVES)
 ALL(minimum, INT8_MINIMUM)
+ALL(halves_minimum, INT8_HALVES_MINIMUM)
 
 #define PAIR(name, m) {name##_##m##_1, name##_##m##_2}
 #define ROW(name) {PAIR(name, 1), PAIR(name, 2), PAIR(name, 3), PAIR(name, 4), PAIR(name, 5), PAIR(name, 6)}
 
 void int8_kernel(int8_kind kind, size_t blocks, const int8_tile *x, const int8_panel *panel, float *c, size_t ldc, size_t m, size_t n,
                  bool add, const float *bias) {
-    static void (*const table[3][INT8_TILE][2])(ARGUMENTS) = {ROW(offset), ROW(halves), ROW(minimum)};
+    static void (*const table[4][INT8_TILE][2])(ARGUMENTS) = {ROW(offset), ROW(halves), ROW(minimum),
+                                                                     ROW(halves_minimum)};
     table[kind][m - 1][n > 16](blocks, x, panel, c, ldc, n, add, bias);
 }
 

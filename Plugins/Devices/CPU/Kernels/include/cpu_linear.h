@@ -86,8 +86,8 @@ void mk_embedding(const mk_pool *pool, const mk_weight *table, const int32_t *id
 /// at load and may then let go of the original. Rows come in groups of 16, so a stack of experts needs a multiple of 16 rows each.
 bool mk_can_repack(const mk_weight *weight);
 
-/// Bytes of the repacked weight: the original's with rows rounded up to 16, and 1 to 3 in a hundred more for Q4_K, Q5_K, Q6_K and
-/// IQ4_XS. `to` must be 64-byte aligned; 2 MiB pages (`mk_huge_alloc`) read fastest.
+/// Bytes of the repacked weight: the original's with rows rounded up to 16, and 1 to 6 in a hundred more for Q3_K to Q6_K and
+/// IQ4_XS; AFFINE takes 8 bytes a row and group for scale and zero. `to` must be 64-byte aligned; 2 MiB pages (`mk_huge_alloc`) read fastest.
 size_t mk_repacked_bytes(const mk_weight *weight);
 
 /// Rewrites the weight at `to` and returns its description. Every function here takes either form.
