@@ -38,6 +38,7 @@ func system(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
 }
 
 let systemLibraries: [Target] = [
+    .systemLibrary(name: "CLinux", path: "Sources/System/CLinux"),
     system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
     system("CUTF8Proc", apt: "libutf8proc-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
@@ -57,7 +58,7 @@ let rooms: [Target] = [
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
-    room("Host", ["Files", "JSON", "PluginAPI", "PluginKit"]),
+    room("Host", ["CLinux", "Files", "JSON", "PluginAPI", "PluginKit"]),
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
@@ -107,6 +108,8 @@ let tests: [Target] = [
         path: "Tests/DatasetsTests",
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
+    .testTarget(
+        name: "HostTests", dependencies: ["Host", "JSON", "PluginAPI", "PluginKit"], path: "Tests/HostTests"),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests"),
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",

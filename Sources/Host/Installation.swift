@@ -1,127 +1,173 @@
 import Files
-import Glibc
-internal import JSON
+import JSON
 
-/// Which plugins this installation has, and the rules for them: plugins.json and the manifests that it leads to.
+/// plugins.json: where plugins are, which are enabled, which one wins, their settings, and the policy for them.
 package struct Installation: Sendable {
-    /// plugins.json's path; nil when there is none and the defaults hold.
-    package let path: String?
-    package let manifests: [Manifest]
-    /// Manifests that could not be read, or stand in conflict: reported, and of no effect on the others.
-    package let problems: [HostError]
-    /// Component ids to be preferred, best first, by kind.
-    package let preferences: [String: [String]]
-    /// Per-plugin configuration as JSON text, by plugin id.
-    package let settings: [String: String]
-    private let libraryDirectories: [String]
+    /// What is said of one plugin.
+    package struct Entry: Sendable {
+        package var isEnabled = true
+        package var settings = JSON.object(JSONObject())
+    }
+    /// The file; nil when there is none and the default is in use.
+    package var path: String?
+    /// Directories that are searched for manifests, absolute.
+    package var directories: [String]
+    /// Directories that are searched for libraries after the manifest's own, absolute.
+    package var libraryDirectories: [String]
+    package var entries: [String: Entry] = [:]
+    /// Plugin id by kind and component id, for components that several plugins claim.
+    package var preferences: [String: [String: String]] = [:]
+    package var policy = Policy()
+    /// What the manifests say, in the order in which they were found.
+    package private(set) var manifests: [Manifest] = []
+    /// Manifests and directories that could not be read; they have no effect on the others.
+    package private(set) var problems: [HostError] = []
 
-    static let fields = ["$schema", "schema", "directories", "disabled", "preferences", "settings", "policy"]
+    package static let fileName = "plugins.json"
 
-    /// - Parameter extra: More plugin directories, such as those of `--plugin_path`.
+    package static let schema = Schema.object([
+        .optional("$schema", .text(.any), "where the JSON Schema is, for editors"),
+        .required("schema", .integer(1...1), "version of this file's format: 1"),
+        .optional(
+            "directories", .list(of: .text(.path)),
+            "where manifests are: DIR/plugin.json, DIR/*/plugin.json and DIR/*/*/plugin.json; relative to this file"),
+        .optional("libraries", .list(of: .text(.path)), "more directories for libraries; relative to this file"),
+        .optional(
+            "plugins",
+            .map(
+                of: .object([
+                    .optional("enabled", .boolean, "false: the plugin is listed and never opened"),
+                    .optional("settings", .anyObject, "the plugin's own configuration"),
+                ])), "settings by plugin id"),
+        .optional(
+            "preferences", .map(of: .map(of: .text(.identifier))),
+            "kind → component id → the plugin that offers it, where several do"),
+        .optional("policy", Policy.schema, "what may be loaded"),
+    ])
+}
+
+extension Installation {
+    /// Finds and reads the installation of this program.
+    /// - Parameter extraDirectories: From `--plugin_path`; those of MARTLET_PLUGIN_PATH are added.
     package static func standard(extra: [String] = []) throws(HostError) -> Installation {
-        let executable = executablePath()
-        let home = System.parent(of: executable) ?? "/"
-        var added = extra
-        if let text = getenv("MARTLET_PLUGIN_PATH") {
-            added += String(cString: text).split(separator: ":").map(String.init)
+        var installation: Installation
+        if let path = try locate() {
+            installation = try Installation(path: path)
+        } else {
+            installation = .fallback
         }
-        let libraries = [home, "\(home)/../lib/martlet"]
-        guard let path = find(home) else {
-            return try Installation(
-                document: nil, directories: ["\(home)/../lib/martlet/plugins"] + added, libraries: libraries)
+        let environment = FileSystem.environment("MARTLET_PLUGIN_PATH")?.split(separator: ":").map(String.init) ?? []
+        for directory in extra + environment {
+            guard let real = FileSystem.real(directory) else {
+                throw HostError(
+                    .io, directory, "this plugin directory does not exist",
+                    fix: "correct --plugin_path or MARTLET_PLUGIN_PATH")
+            }
+            if !installation.directories.contains(real) { installation.directories.append(real) }
         }
-        return try Installation(document: Document(path: path), directories: added, libraries: libraries)
+        installation.scan()
+        return installation
     }
 
-    /// MARTLET_PLUGINS_JSON, else the installation's, else that of the source tree that the executable was built in.
-    private static func find(_ home: String) -> String? {
-        if let text = getenv("MARTLET_PLUGINS_JSON") { return String(cString: text) }
-        let installed = "\(home)/../share/martlet/plugins.json"
-        if System.kind(of: installed) == .file { return installed }
-        var directory = home
+    /// The file in force: MARTLET_PLUGINS_JSON, else that of the installed prefix, else the nearest above the
+    /// executable (a development tree). The working directory is never asked.
+    package static func locate() throws(HostError) -> String? {
+        if let named = FileSystem.environment("MARTLET_PLUGINS_JSON") {
+            guard let real = FileSystem.real(named) else {
+                throw HostError(
+                    .io, named, "MARTLET_PLUGINS_JSON names this file, and it does not exist", fix: "correct or unset it")
+            }
+            return real
+        }
+        var directory = FileSystem.parent(of: FileSystem.executable)
+        let installed = "\(FileSystem.parent(of: directory))/share/martlet/\(fileName)"
+        if System.kind(of: installed) != nil { return installed }
         for _ in 0..<5 {
-            if System.kind(of: "\(directory)/plugins.json") == .file { return "\(directory)/plugins.json" }
-            guard let parent = System.parent(of: directory) else { return nil }
-            directory = parent
+            directory = FileSystem.parent(of: directory)
+            if System.kind(of: "\(directory)/\(fileName)") != nil { return "\(directory)/\(fileName)" }
         }
         return nil
     }
 
-    static func executablePath() -> String {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        return String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    private static var executableDirectory: String { FileSystem.parent(of: FileSystem.executable) }
+    private static var prefix: String { FileSystem.parent(of: executableDirectory) }
+
+    /// What holds when there is no plugins.json: the plugins beside the program, all enabled, no policy.
+    static var fallback: Installation {
+        Installation(
+            path: nil, directories: ["\(prefix)/share/martlet/plugins"],
+            libraryDirectories: [executableDirectory, "\(prefix)/lib/martlet"])
     }
 
-    package init(document: Document?, directories extra: [String], libraries: [String]) throws(HostError) {
-        path = document?.path
-        libraryDirectories = libraries
-        var directories: [String] = []
-        var disabled: [String] = []
-        var preferences: [String: [String]] = [:]
-        var settings: [String: String] = [:]
-        if let document {
-            try document.refuseUnknown("", known: Self.fields)
-            let base = System.parent(of: document.path) ?? "."
-            func texts(_ field: String) throws(HostError) -> [String] {
-                try document.value(field, "a list of texts") { value in
-                    value.array.flatMap { list in
-                        let texts = list.compactMap(\.string)
-                        return texts.count == list.count ? texts : nil
-                    }
-                } ?? []
-            }
-            directories = try texts("directories").map { $0.hasPrefix("/") ? $0 : "\(base)/\($0)" }
-            disabled = try texts("disabled")
-            for key in document.root["preferences"]?.object?.keys ?? [] {
-                preferences[key] = document.root["preferences"]?[key]?.array?.compactMap(\.string) ?? []
-            }
-            for (key, value) in document.root["settings"]?.object ?? JSONObject() { settings[key] = value.text() }
+    /// Reads the file, not yet the manifests.
+    /// - Throws: `HostError(.installation)` naming file, line, field, found and wanted.
+    package init(path: String) throws(HostError) {
+        let document = try CheckedDocument(path: path, schema: Self.schema, code: .installation)
+        let base = FileSystem.parent(of: path)
+        func paths(_ key: String) -> [String] {
+            (document.root[key]?.array ?? []).compactMap(\.string).map { FileSystem.absolute($0, from: base) }
         }
-        self.preferences = preferences
-        self.settings = settings
-        var manifests: [Manifest] = []
-        var problems: [HostError] = []
-        for directory in directories + extra {
-            for path in Self.manifestPaths(directory) {
-                do throws(HostError) {
-                    let manifest = try Manifest(path: path)
-                    if disabled.contains(manifest.id) { continue }
-                    if let other = manifests.first(where: { $0.id == manifest.id }) {
-                        throw HostError(
-                            .conflict, "the plugin id \"\(manifest.id)\" is taken by \(other.path); remove one of the two",
-                            at: path)
-                    }
-                    manifests.append(manifest)
-                } catch {
-                    problems.append(error)
-                }
-            }
+        self = .fallback
+        self.path = path
+        directories = paths("directories")
+        libraryDirectories = paths("libraries") + libraryDirectories
+        for (id, value) in document.root["plugins"]?.object ?? JSONObject() {
+            var entry = Entry()
+            entry.isEnabled = value["enabled"]?.bool ?? true
+            if let settings = value["settings"] { entry.settings = settings }
+            entries[id] = entry
         }
-        self.manifests = manifests
-        self.problems = problems
+        for (kind, choices) in document.root["preferences"]?.object ?? JSONObject() {
+            for (id, plugin) in choices.object ?? JSONObject() { preferences[kind, default: [:]][id] = plugin.string }
+        }
+        policy = try Policy(document.root["policy"], base: base, document: document)
     }
 
-    /// plugin.json in the directory itself and up to two levels below.
-    private static func manifestPaths(_ directory: String) -> [String] {
+    /// Reads all manifests.
+    package mutating func scan() {
+        manifests = []
+        problems = []
+        for path in manifestPaths() {
+            do throws(HostError) {
+                manifests.append(try Manifest(path: path))
+            } catch {
+                problems.append(error)
+            }
+        }
+    }
+
+    /// Paths of the manifests, in order; a directory that holds one is not searched further.
+    private mutating func manifestPaths() -> [String] {
         var found: [String] = []
-        func visit(_ directory: String, _ depth: Int) {
-            if System.kind(of: "\(directory)/plugin.json") == .file { return found.append("\(directory)/plugin.json") }
-            guard depth > 0, let names = try? System.list(directory) else { return }
-            for name in names where !name.hasPrefix(".") { visit("\(directory)/\(name)", depth - 1) }
+        func search(_ directory: String, depth: Int) {
+            let here = "\(directory)/plugin.json"
+            if System.kind(of: here) != nil {
+                found.append(here)
+                return
+            }
+            guard depth < 2 else { return }
+            do throws(FileError) {
+                for name in try System.list(directory) where !name.hasPrefix(".") {
+                    let below = "\(directory)/\(name)"
+                    if FileSystem.isDirectory(below) { search(below, depth: depth + 1) }
+                }
+            } catch {
+                problems.append(HostError(error))
+            }
         }
-        visit(directory, 2)
+        for directory in directories where path != nil || System.kind(of: directory) != nil { search(directory, depth: 0) }
         return found
     }
 
-    /// The file of a plugin's library: beside its manifest, else where the installation keeps its own.
-    func libraryPath(_ manifest: Manifest) throws(HostError) -> String {
-        let places = [System.parent(of: manifest.path) ?? "."] + libraryDirectories
-        for place in places where System.kind(of: "\(place)/\(manifest.library)") == .file {
-            return "\(place)/\(manifest.library)"
+    /// The library of a manifest.
+    package func library(of manifest: Manifest) throws(HostError) -> String {
+        let places = [manifest.directory] + libraryDirectories
+        for place in places {
+            let candidate = "\(place)/\(manifest.library)"
+            if System.kind(of: candidate) != nil { return candidate }
         }
         throw HostError(
-            .library, "its library \(manifest.library) is in none of \(places.joined(separator: ", ")); build or copy it there",
-            at: manifest.path)
+            .library, manifest.id, "its library \(manifest.library) is in none of \(places.joined(separator: ", "))",
+            fix: "build or reinstall the plugin")
     }
 }

@@ -1,111 +1,201 @@
-package import PluginAPI
-internal import PluginKit
+import Glibc
+import PluginAPI
 
-/// The components of all installed plugins. Known from manifests alone; a plugin is opened when one of its components
-/// is first used.
-///
-/// Opening happens on one thread, as the contract's [main] tag says.
+/// What is installed, from manifests alone; a plugin's library is opened when a component of it is first asked for.
 package final class Registry: @unchecked Sendable {
-    package let installation: Installation
-    private var opened: [String: [mt_component]] = [:]
-    private var failures: [String: HostError] = [:]
-
-    package init(_ installation: Installation) { self.installation = installation }
-
-    /// The ids of a kind's components: preferred ones first, then in the order of the manifests.
-    package func componentIDs(kind: String) -> [String] {
-        var ids: [String] = []
-        for manifest in installation.manifests {
-            for component in manifest.provides where component.kind == kind && !ids.contains(component.id) {
-                ids.append(component.id)
-            }
-        }
-        let preferred = (installation.preferences[kind] ?? []).filter(ids.contains)
-        return preferred + ids.filter { !preferred.contains($0) }
+    /// An installed plugin.
+    package struct Record: Sendable {
+        package let manifest: Manifest
+        package let isEnabled: Bool
+        /// Why it cannot be used, when that is known without opening it.
+        package let problem: HostError?
+        package var isUsable: Bool { isEnabled && problem == nil }
+    }
+    /// A component as its manifest claims it.
+    package struct Claim: Sendable {
+        package let plugin: String
+        package let kind: String
+        package let id: String
+        package let summary: String
     }
 
-    /// The component `id` of `kind`, with its plugin opened.
-    package func component(kind: String, id: String) throws(HostError) -> mt_component {
-        guard
-            let manifest = installation.manifests.first(where: { manifest in
-                manifest.provides.contains { $0.kind == kind && $0.id == id }
-            })
-        else {
-            let known = componentIDs(kind: kind).joined(separator: ", ")
-            throw HostError(
-                .notFound, "no installed plugin provides it; installed are: \(known.isEmpty ? "none" : known)",
-                at: "\(kind) \"\(id)\"")
+    package let installation: Installation
+    package let services: Services
+    /// In the order in which they were found.
+    package let plugins: [Record]
+    /// Everything that keeps a plugin from being used, known without opening any.
+    package var problems: [HostError] { installation.problems + plugins.compactMap(\.problem) }
+    private let machine: Machine
+    private let claims: [String: [Claim]]
+    private let state = OpenState()
+
+    package init(_ installation: Installation, services: Services = .shared, machine: Machine = .current) {
+        self.installation = installation
+        self.services = services
+        self.machine = machine
+        var firstByID: [String: String] = [:]
+        plugins = installation.manifests.map { manifest in
+            var problem: HostError?
+            if let first = firstByID[manifest.id] {
+                problem = HostError(
+                    .conflict, manifest.path, "the id \(manifest.id) is already that of \(first)",
+                    fix: "remove one of the two plugins")
+            } else {
+                firstByID[manifest.id] = manifest.path
+                do throws(HostError) {
+                    try manifest.checkFit(machine)
+                    try installation.policy.check(manifest)
+                } catch {
+                    problem = error
+                }
+            }
+            let isEnabled = installation.entries[manifest.id]?.isEnabled ?? true
+            return Record(manifest: manifest, isEnabled: isEnabled, problem: problem)
         }
-        guard let component = try open(manifest).first(where: { $0.kind.string == kind && $0.id.string == id }) else {
-            throw HostError(.descriptor, "lists \(kind) \"\(id)\", the plugin does not offer it", at: manifest.path)
+        var claims: [String: [Claim]] = [:]
+        for record in plugins where record.isUsable {
+            for claim in record.manifest.provides {
+                claims[claim.kind, default: []].append(
+                    Claim(plugin: record.manifest.id, kind: claim.kind, id: claim.id, summary: claim.summary))
+            }
+        }
+        self.claims = claims
+        services.attach(self)
+    }
+
+    /// The usable components of a kind, as claimed, in the order of the manifests.
+    package func claims(kind: String) -> [Claim] { claims[kind] ?? [] }
+
+    /// The kinds of which there are components.
+    package var kinds: [String] { claims.keys.sorted() }
+
+    /// The component `id` of `kind`; its plugin is opened if it was not.
+    /// - Throws: `HostError`: `.notFound` with the nearest name, `.conflict` when several plugins claim it and no
+    ///   preference chooses, or why its plugin cannot be loaded.
+    package func find(kind: String, id: String) throws(HostError) -> Component {
+        let claim = try self.claim(kind: kind, id: id)
+        let loaded = try open(claim.plugin)
+        guard let component = loaded.components.first(where: { $0.kind == kind && $0.id == id }) else {
+            throw HostError(.notFound, "\(kind) \(id)", "is not offered by \(claim.plugin)")
         }
         return component
     }
 
-    /// Opens a plugin: library, descriptor, init, components; all of them or none.
-    package func open(_ manifest: Manifest) throws(HostError) -> [mt_component] {
-        if let known = opened[manifest.id] { return known }
-        if let failure = failures[manifest.id] { throw failure }
-        do throws(HostError) {
-            let components = try load(manifest)
-            opened[manifest.id] = components
-            return components
-        } catch {
-            failures[manifest.id] = error
-            throw error
-        }
+    /// The same as the contract's struct, for calls into it.
+    package func component(kind: String, id: String) throws(HostError) -> mt_component {
+        try find(kind: kind, id: id).raw
     }
 
-    private func load(_ manifest: Manifest) throws(HostError) -> [mt_component] {
-        let path = try installation.libraryPath(manifest)
-        guard manifest.abiMajor == Int(MT_ABI_MAJOR) else {
-            throw HostError(.abi, "needs ABI \(manifest.abiMajor), this host has \(MT_ABI_MAJOR)", at: manifest.path)
-        }
-        guard manifest.abiMinor <= Int(MT_ABI_MINOR) else {
-            throw HostError(
-                .abi, "needs ABI minor \(manifest.abiMinor), this host has \(MT_ABI_MINOR); update martlet", at: manifest.path)
-        }
-        let plugin = try Library.open(path, host: Services.host)
-        let descriptor = plugin.pointee
-        func disagree(_ field: String, _ found: String, _ wanted: String) -> HostError {
-            HostError(.descriptor, "the library says \(field) \(found), its manifest \(wanted)", at: manifest.path)
-        }
-        guard descriptor.abi_major == UInt16(manifest.abiMajor) else {
-            throw disagree("abi major", "\(descriptor.abi_major)", "\(manifest.abiMajor)")
-        }
-        guard descriptor.id.string == manifest.id else {
-            throw disagree("id", "\"\(descriptor.id.string)\"", "\"\(manifest.id)\"")
-        }
-        guard descriptor.version.string == manifest.version else {
-            throw disagree("version", "\"\(descriptor.version.string)\"", "\"\(manifest.version)\"")
-        }
-        if let initialize = descriptor.`init` {
-            try call("init", manifest) { initialize(descriptor.ctx, Services.host, $0) }
-        }
-        var components: [mt_component] = []
-        for i in 0..<(descriptor.component_count?(descriptor.ctx) ?? 0) {
-            var component = mt_component()
-            component.struct_size = UInt32(MemoryLayout<mt_component>.size)
-            guard let describe = descriptor.component else {
-                throw HostError(.descriptor, "counts components and describes none", at: path)
+    /// The ids of a kind's components, each once, in the order of the manifests.
+    package func componentIDs(kind: String) -> [String] {
+        var seen: Set<String> = []
+        return claims(kind: kind).map(\.id).filter { seen.insert($0).inserted }
+    }
+
+    /// All components of a kind, higher priority first. Plugins that fail are reported and left out.
+    package func components(kind: String, _ problem: (HostError) -> Void) -> [Component] {
+        var found: [Component] = []
+        for claim in claims(kind: kind) {
+            do throws(HostError) {
+                if try self.claim(kind: kind, id: claim.id).plugin != claim.plugin { continue }
+                found.append(try find(kind: kind, id: claim.id))
+            } catch {
+                problem(error)
             }
-            try call("component \(i)", manifest) { describe(descriptor.ctx, i, &component, $0) }
-            components.append(component)
         }
-        for wanted in manifest.provides
-        where !components.contains(where: { $0.kind.string == wanted.kind && $0.id.string == wanted.id }) {
-            throw HostError(.descriptor, "its manifest lists \(wanted.kind) \"\(wanted.id)\", the library does not", at: manifest.path)
-        }
-        return components
+        return found.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }.map(\.element)
     }
 
-    private func call(
-        _ what: String, _ manifest: Manifest, _ body: (UnsafeMutablePointer<mt_error>) -> mt_status
-    ) throws(HostError) {
-        do throws(PluginError) {
-            try checked(body)
-        } catch {
-            throw HostError(.initialization, "\(what) failed: \(error.description)", at: manifest.path)
+    private func claim(kind: String, id: String) throws(HostError) -> Claim {
+        let named = claims(kind: kind).filter { $0.id == id }
+        switch named.count {
+        case 1: return named[0]
+        case 0:
+            if let hidden = plugins.first(where: { !$0.isUsable && $0.manifest.provides.contains { $0.kind == kind && $0.id == id } }) {
+                throw hidden.problem
+                    ?? HostError(
+                        .notFound, "\(kind) \(id)", "its plugin \(hidden.manifest.id) is disabled",
+                        fix: "set plugins.\(hidden.manifest.id).enabled to true in \(installation.path ?? "plugins.json")")
+            }
+            let known = claims(kind: kind).map(\.id).sorted()
+            throw HostError(
+                .notFound, "\(kind) \(id)",
+                known.isEmpty ? "no plugin of this kind is installed" : "is not installed; installed are \(known.joined(separator: ", "))",
+                fix: nearest(id, in: known).map { "did you mean \($0)?" } ?? "martlet plugin list shows what is there")
+        default:
+            if let preferred = installation.preferences[kind]?[id], let claim = named.first(where: { $0.plugin == preferred }) {
+                return claim
+            }
+            throw HostError(
+                .conflict, "\(kind) \(id)", "is claimed by \(named.map(\.plugin).joined(separator: " and "))",
+                fix: "set preferences.\(kind).\(id) to one of them in \(installation.path ?? "plugins.json")")
         }
+    }
+
+    /// Opens a plugin, or gives the outcome of the first attempt. No lock is held while its code runs.
+    @discardableResult
+    func open(_ id: String) throws(HostError) -> LoadedPlugin {
+        if let outcome = try state.begin(id) { return try outcome.get() }
+        let outcome = Result { () throws(HostError) in try load(id) }
+        state.finish(id, outcome)
+        return try outcome.get()
+    }
+
+    /// The installed plugin `id`.
+    package func record(_ id: String) throws(HostError) -> Record {
+        if let record = plugins.first(where: { $0.manifest.id == id }) { return record }
+        throw HostError(
+            .notFound, id, "no such plugin is installed",
+            fix: nearest(id, in: plugins.map(\.manifest.id)).map { "did you mean \($0)?" }
+                ?? "martlet plugin list shows what is there")
+    }
+
+    /// Opens the plugin `id` and gives its components.
+    package func load(plugin id: String) throws(HostError) -> [Component] { try open(id).components }
+
+    private func load(_ id: String) throws(HostError) -> LoadedPlugin {
+        let record = try self.record(id)
+        if let problem = record.problem { throw problem }
+        guard record.isEnabled else { throw HostError(.policy, id, "the plugin is disabled", fix: "martlet plugin enable \(id)") }
+        let library = try installation.library(of: record.manifest)
+        try installation.policy.check(library: library, of: record.manifest)
+        return try LoadedPlugin(record.manifest, library: library, host: services.handle, machine: machine)
+    }
+}
+
+/// The outcomes of opening, once each; a second thread waits, and a plugin that asks for itself is told so.
+private final class OpenState: @unchecked Sendable {
+    private enum Entry {
+        case opening(pthread_t)
+        case done(Result<LoadedPlugin, HostError>)
+    }
+    private var entries: [String: Entry] = [:]
+    private let monitor = Monitor()
+
+    /// The known outcome, or nil when the caller is to open the plugin and call `finish`.
+    func begin(_ id: String) throws(HostError) -> Result<LoadedPlugin, HostError>? {
+        monitor.lock()
+        defer { monitor.unlock() }
+        while true {
+            switch entries[id] {
+            case nil:
+                entries[id] = .opening(pthread_self())
+                return nil
+            case .done(let outcome):
+                return outcome
+            case .opening(let thread):
+                if pthread_equal(thread, pthread_self()) != 0 {
+                    throw HostError(.initialization, id, "asks for a component of its own while it is being opened")
+                }
+                monitor.wait()
+            }
+        }
+    }
+
+    func finish(_ id: String, _ outcome: Result<LoadedPlugin, HostError>) {
+        monitor.lock()
+        entries[id] = .done(outcome)
+        monitor.broadcast()
+        monitor.unlock()
     }
 }

@@ -107,7 +107,7 @@ extension mt_str {
 
     public var bytes: UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(
-            start: data.map { UnsafeRawPointer($0).assumingMemoryBound(to: UInt8.self) }, count: data == nil ? 0 : size)
+            start: data.map { UnsafeRawPointer($0).assumingMemoryBound(to: UInt8.self) }, count: data == nil ? 0 : max(0, size))
     }
 }
 

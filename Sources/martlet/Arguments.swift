@@ -1,3 +1,5 @@
+import Host
+
 /// A flag that a command takes.
 struct Flag {
     enum Kind { case text, integer, number, boolean, list }
@@ -76,8 +78,8 @@ struct Arguments {
     private static func find(_ spelled: String, _ flags: [Flag]) throws -> Flag {
         let name = normal(spelled)
         if let flag = flags.first(where: { normal($0.name) == name || $0.aliases.contains { normal($0) == name } }) { return flag }
-        let near = flags.map { (editDistance(normal($0.name), name), $0.name) }.min { $0.0 < $1.0 }
-        let hint = near.flatMap { $0.0 <= max(2, name.count / 3) ? "; did you mean --\($0.1)?" : nil } ?? ""
+        let near = nearest(name, in: flags.flatMap { [$0.name] + $0.aliases })
+        let hint = near.map { "; did you mean --\($0)?" } ?? ""
         throw UsageError("unknown flag --\(spelled)\(hint)")
     }
 
@@ -107,20 +109,4 @@ struct Arguments {
     }
 
     private func fallback(_ name: String) -> String? { flags.first { $0.name == name }?.fallback }
-}
-
-/// Levenshtein's distance.
-func editDistance(_ left: String, _ right: String) -> Int {
-    let (a, b) = (Array(left.utf8), Array(right.utf8))
-    var row = Array(0...b.count)
-    for (i, x) in a.enumerated() {
-        var diagonal = row[0]
-        row[0] = i + 1
-        for (j, y) in b.enumerated() {
-            let above = row[j + 1]
-            row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
-            diagonal = above
-        }
-    }
-    return row[b.count]
 }

@@ -5,22 +5,48 @@ protocol Command {
     /// What stands after the flags, such as "PATH".
     static var operands: String { get }
     static var flags: [Flag] { get }
+    /// Commands below this one, as in `martlet plugin list`. A command that has some does not run by itself.
+    static var subcommands: [any Command.Type] { get }
+    /// How many operands it takes.
+    static var operandCount: ClosedRange<Int> { get }
+    /// Not listed in the help.
+    static var isHidden: Bool { get }
     static func run(_ arguments: Arguments) throws
 }
 
 extension Command {
     static var operands: String { "" }
+    static var flags: [Flag] { [] }
+    static var subcommands: [any Command.Type] { [] }
+    static var operandCount: ClosedRange<Int> { 0...Int.max }
+    static var isHidden: Bool { false }
+    static func run(_ arguments: Arguments) throws {}
 
-    /// The help text, made from the flags.
-    static var help: String {
-        var lines = ["martlet \(name) — \(summary)", "", "  martlet \(name) [flags] \(operands)", ""]
-        let width = (flags.map(\.name.count).max() ?? 0) + 4
-        for flag in flags {
-            let padding = String(repeating: " ", count: max(1, width - flag.name.count))
-            lines.append("  --\(flag.name)\(padding)\(flag.help)\(flag.fallback.map { " [\($0)]" } ?? "")")
+    /// The help text, made from the flags. `path` is what was typed to get here, such as "plugin list".
+    static func help(_ path: String) -> String {
+        if !subcommands.isEmpty {
+            return "martlet \(path) — \(summary)\n\n" + Terminal.table(listing(subcommands))
+                + "\n\nmartlet \(path) COMMAND --help shows a command's flags."
         }
-        return lines.joined(separator: "\n")
+        let rows = (flags + commonFlags).map { flag in
+            ["  --\(flag.name)", flag.help + (flag.fallback.map { " [\($0)]" } ?? "")]
+        }
+        return "martlet \(path) — \(summary)\n\n  martlet \(path) [flags] \(operands)\n\n" + Terminal.table(rows)
     }
+}
+
+/// Rows of a list of commands.
+func listing(_ commands: [any Command.Type]) -> [[String]] {
+    commands.filter { !$0.isHidden }.map { ["  \($0.name)", $0.summary] }
+}
+
+/// Ends a command with this status, everything having been said.
+struct ExitStatus: Error {
+    /// The work failed.
+    static let failure = ExitStatus(code: 1)
+    /// A plugin, a manifest or plugins.json is refused.
+    static let plugin = ExitStatus(code: 3)
+    let code: Int32
 }
 
 /// Flags that every command takes.

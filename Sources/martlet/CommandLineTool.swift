@@ -1,43 +1,68 @@
+import Host
+import JSON
+
 /// The subcommands, and the way from the command line to one of them.
 enum CommandLineTool {
-    static var commands: [any Command.Type] { [ScoreCommand.self] }
+    static var commands: [any Command.Type] { [PluginCommand.self, ScoreCommand.self] }
 
-    /// Exit codes: 0 success, 1 the work failed, 2 the command line is wrong.
+    /// Exit codes: 0 success, 1 the work failed, 2 the command line is wrong, 3 a plugin or plugins.json is refused.
     static func run(_ words: [String]) -> Int32 {
         guard let name = words.first, name != "--help", name != "help", name != "-h" else {
             Terminal.line(overview)
             return 0
         }
         if name == "--version" {
-            Terminal.line("martlet 0.1.0")
+            Terminal.line("martlet \(Services.version)")
             return 0
-        }
-        guard let command = commands.first(where: { $0.name == name }) else {
-            let near = commands.map { (editDistance($0.name, name), $0.name) }.min { $0.0 < $1.0 }
-            Terminal.error("unknown command \"\(name)\"\(near.map { $0.0 <= 3 ? "; did you mean \($0.1)?" : "" } ?? "")")
-            return 2
         }
         do {
-            let arguments = try Arguments(Array(words.dropFirst()), flags: command.flags + commonFlags)
-            if arguments.bool("help") {
-                Terminal.line(command.help)
-                return 0
-            }
-            try command.run(arguments)
+            try run(words, commands, path: "")
             return 0
-        } catch let error as UsageError {
-            Terminal.error("\(error). See martlet \(name) --help")
-            return 2
+        } catch let status as ExitStatus {
+            return status.code
         } catch {
+            let code: Int32 = error is UsageError ? 2 : error is HostError ? 3 : 1
+            if words.contains("--json") {
+                let kind = (error as? HostError)?.code.rawValue ?? (code == 2 ? "usage" : "failure")
+                let report: JSON = ["error": ["kind": .string(kind), "message": .string(String(describing: error))]]
+                Terminal.line(report.text())
+            }
             Terminal.error(String(describing: error))
-            return 1
+            return code
         }
     }
 
+    /// Follows the words down to a command that runs.
+    private static func run(_ words: [String], _ commands: [any Command.Type], path: String) throws {
+        let name = words[0]
+        let here = path.isEmpty ? name : "\(path) \(name)"
+        guard let command = commands.first(where: { $0.name == name.replacing("_", with: "-") || $0.name == name }) else {
+            if name.hasPrefix("-") { throw UsageError("\(name) stands before the command; write martlet COMMAND \(name)") }
+            let near = nearest(name, in: commands.filter { !$0.isHidden }.map { $0.name })
+            throw UsageError("unknown command \"\(here)\"" + (near.map { "; did you mean \($0)?" } ?? ""))
+        }
+        let rest = Array(words.dropFirst())
+        if !command.subcommands.isEmpty {
+            if let next = rest.first, next != "--help", next != "-h" { return try run(rest, command.subcommands, path: here) }
+            Terminal.line(command.help(here))
+            return
+        }
+        let arguments: Arguments
+        do {
+            arguments = try Arguments(rest, flags: command.flags + commonFlags)
+        } catch let error as UsageError {
+            throw UsageError("\(error). See martlet \(here) --help")
+        }
+        if arguments.bool("help") || arguments.positional.first == "-h" { return Terminal.line(command.help(here)) }
+        guard command.operandCount ~= arguments.positional.count else {
+            throw UsageError(
+                "found \(arguments.positional.count) operands; usage: martlet \(here) [flags] \(command.operands)")
+        }
+        try command.run(arguments)
+    }
+
     private static var overview: String {
-        let width = (commands.map { $0.name.count }.max() ?? 0) + 2
-        let list = commands.map { "  \($0.name)\(String(repeating: " ", count: width - $0.name.count))\($0.summary)" }
-        return (["martlet — customise large models: download, fine-tune, align, quantize, serve, evaluate", "", "Commands:"]
-            + list + ["", "martlet COMMAND --help shows a command's flags."]).joined(separator: "\n")
+        "martlet — customise large models: download, fine-tune, align, quantize, serve, evaluate\n\nCommands:\n"
+            + Terminal.table(listing(commands)) + "\n\nmartlet COMMAND --help shows a command's flags."
     }
 }

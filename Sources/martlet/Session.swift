@@ -7,12 +7,17 @@ import Model
 enum Session {
     static func registry(_ arguments: Arguments) throws -> Registry {
         Services.shared.register("martlet.graph/1", at: GraphService.table)
-        Services.log = { level, source, message in
-            if level >= 2 { Terminal.error("\(source): \(message)") }
+        Services.shared.log.redirect { level, source, message in
+            if level >= .warning { Terminal.error("\(source): \(message)") }
         }
-        let installation = try Installation.standard(extra: arguments.list("plugin_path"))
-        for problem in installation.problems { Terminal.error("plugin left out: \(problem)") }
-        return Registry(installation)
+        let registry = try installed(arguments)
+        for problem in registry.problems { Terminal.error("plugin left out: \(problem)") }
+        return registry
+    }
+
+    /// What is installed, for commands that open no plugin, or few.
+    static func installed(_ arguments: Arguments) throws -> Registry {
+        Registry(try Installation.standard(extra: arguments.list("plugin_path")))
     }
 
     static let modelFlags: [Flag] = [
@@ -37,30 +42,5 @@ enum Session {
             throw UsageError("--\(name) is \"\(text)\", wanted one of \(known.sorted().joined(separator: ", "))")
         }
         return text
-    }
-}
-
-/// Standard output and standard error.
-enum Terminal {
-    static var isInteractive: Bool { isatty(1) == 1 }
-
-    static func write(_ text: String) {
-        var copy = text
-        copy.withUTF8 { bytes in
-            var sent = 0
-            while sent < bytes.count {
-                let count = Glibc.write(1, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
-                if count < 0 && errno == EINTR { continue }
-                if count <= 0 { return }
-                sent += count
-            }
-        }
-    }
-
-    static func line(_ text: String) { write(text + "\n") }
-
-    static func error(_ text: String) {
-        var copy = "martlet: \(text)\n"
-        copy.withUTF8 { _ = Glibc.write(2, $0.baseAddress, $0.count) }
     }
 }

@@ -1,0 +1,59 @@
+import JSON
+
+/// What an installation allows to be loaded.
+package struct Policy: Sendable {
+    /// When not empty, manifests and libraries must lie below one of these directories, links resolved.
+    package var searchDirectories: [String] = []
+    /// When not nil, only these plugin ids.
+    package var allow: Set<String>?
+    package var deny: Set<String> = []
+
+    package init() {}
+
+    package static let schema = Schema.object([
+        .optional(
+            "search_directories", .list(of: .text(.path)),
+            "plugins must lie below one of these; relative to this file"),
+        .optional("allow", .list(of: .text(.identifier)), "the only plugin ids that may be loaded"),
+        .optional("deny", .list(of: .text(.identifier)), "plugin ids that are never loaded"),
+    ])
+
+    init(_ value: JSON?, base: String, document: CheckedDocument) throws(HostError) {
+        for (i, path) in (value?["search_directories"]?.array ?? []).enumerated() {
+            let path = FileSystem.absolute(path.string ?? "", from: base)
+            guard let real = FileSystem.real(path) else {
+                throw document.refusal("policy.search_directories[\(i)]", "\(path) does not exist", fix: "create or remove it")
+            }
+            searchDirectories.append(real)
+        }
+        allow = value?["allow"]?.array.map { Set($0.compactMap(\.string)) }
+        deny = Set((value?["deny"]?.array ?? []).compactMap(\.string))
+    }
+
+    /// Judges a plugin by its manifest.
+    package func check(_ manifest: Manifest) throws(HostError) {
+        if deny.contains(manifest.id) {
+            throw HostError(.policy, manifest.id, "policy.deny names this plugin", fix: "use another, or change the policy")
+        }
+        if let allow, !allow.contains(manifest.id) {
+            throw HostError(
+                .policy, manifest.id, "policy.allow does not name this plugin", fix: "add its id to policy.allow")
+        }
+        try checkPlace(manifest.path, of: manifest.id)
+    }
+
+    /// Judges the library before it is opened.
+    package func check(library path: String, of manifest: Manifest) throws(HostError) {
+        try checkPlace(path, of: manifest.id)
+    }
+
+    private func checkPlace(_ path: String, of id: String) throws(HostError) {
+        guard !searchDirectories.isEmpty else { return }
+        guard let real = FileSystem.real(path), searchDirectories.contains(where: { real.hasPrefix($0 + "/") }) else {
+            throw HostError(
+                .policy, id,
+                "\(path) lies outside policy.search_directories (\(searchDirectories.joined(separator: ", ")))",
+                fix: "move the plugin there, or add its directory")
+        }
+    }
+}

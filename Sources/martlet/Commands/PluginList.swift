@@ -1,0 +1,54 @@
+import Host
+import JSON
+
+/// `martlet plugin list`: from manifests alone; no library is opened.
+enum PluginList: Command {
+    static let name = "list"
+    static let summary = "what is installed, from manifests alone"
+    static let flags = [Flag("kind", .text, "Only plugins that offer this kind, such as model")]
+    static let operandCount = 0...0
+
+    static func run(_ arguments: Arguments) throws {
+        let registry = try Session.installed(arguments)
+        let kind = arguments.text("kind")
+        let records = registry.plugins.filter { record in
+            guard let kind else { return true }
+            return record.manifest.provides.contains { $0.kind == kind || $0.kind.hasPrefix("martlet.\(kind)/") }
+        }
+        let problems = registry.installation.problems + records.compactMap(\.problem)
+        if arguments.bool("json") {
+            let report: JSON = [
+                "plugins": .array(records.map(json)),
+                "problems": .array(registry.installation.problems.map { .string($0.description) }),
+            ]
+            Terminal.line(report.text(.pretty))
+        } else {
+            let rows = records.map { [$0.manifest.id, $0.manifest.version, state($0), components($0.manifest)] }
+            Terminal.line(Terminal.table([["PLUGIN", "VERSION", "STATE", "COMPONENTS"]] + rows))
+        }
+        for problem in problems { Terminal.error(problem.description) }
+        if !problems.isEmpty { throw ExitStatus.plugin }
+    }
+
+    static func state(_ record: Registry.Record) -> String {
+        record.problem.map { "refused (\($0.code.rawValue))" } ?? (record.isEnabled ? "enabled" : "disabled")
+    }
+
+    private static func components(_ manifest: Manifest) -> String {
+        manifest.provides.map { "\($0.kind) \($0.id)" }.joined(separator: ", ")
+    }
+
+    static func json(_ record: Registry.Record) -> JSON {
+        let manifest = record.manifest
+        return [
+            "id": .string(manifest.id), "version": .string(manifest.version), "state": .string(state(record)),
+            "problem": record.problem.map { .string($0.description) } ?? .null,
+            "description": .string(manifest.description), "license": .string(manifest.license),
+            "runtime": .string(manifest.runtime), "manifest": .string(manifest.path),
+            "provides": .array(
+                manifest.provides.map {
+                    ["kind": .string($0.kind), "id": .string($0.id), "summary": .string($0.summary)]
+                }),
+        ]
+    }
+}

@@ -1,0 +1,39 @@
+import Glibc
+
+/// Standard output and standard error.
+enum Terminal {
+    static var isInteractive: Bool { isatty(1) == 1 }
+
+    static func write(_ text: String) {
+        var copy = text
+        copy.withUTF8 { bytes in
+            var sent = 0
+            while sent < bytes.count {
+                let count = Glibc.write(1, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
+                if count < 0 && errno == EINTR { continue }
+                if count <= 0 { return }
+                sent += count
+            }
+        }
+    }
+
+    static func line(_ text: String) { write(text + "\n") }
+
+    /// Columns of text, two spaces between them, the last one unpadded.
+    static func table(_ rows: [[String]]) -> String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in
+            rows.map { column < $0.count - 1 ? $0[column].count : 0 }.max() ?? 0
+        }
+        return rows.map { row in
+            row.enumerated().map { column, cell in
+                column == row.count - 1 ? cell : cell + String(repeating: " ", count: max(0, widths[column] - cell.count) + 2)
+            }.joined()
+        }.joined(separator: "\n")
+    }
+
+    static func error(_ text: String) {
+        var copy = "martlet: \(text)\n"
+        copy.withUTF8 { _ = Glibc.write(2, $0.baseAddress, $0.count) }
+    }
+}
