@@ -1,0 +1,115 @@
+import JSON
+
+/// A dataset as it is named on the command line: `[hf::|ms::]id_or_path[:subset/subset|:all][#rows]`.
+package struct DatasetReference: Sendable, Equatable {
+    package enum Hub: String, Sendable {
+        case huggingFace = "hf"
+        case modelScope = "ms"
+    }
+    /// The hub that is named; nil leaves it to the settings.
+    package var hub: Hub?
+    package var name: String
+    /// Empty is the dataset's first; `["all"]` is every one.
+    package var subsets: [String]
+    /// How many rows to take; more than there are repeats them.
+    package var rows: Int?
+
+    /// - Throws: `CatalogueError` if the count of rows is no number, or nothing is named.
+    package init(parsing text: String) throws(CatalogueError) {
+        var rest = text[...]
+        hub = nil
+        for candidate in [Hub.huggingFace, .modelScope]
+        where Text.lower(String(rest)).hasPrefix(candidate.rawValue + "::") {
+            hub = candidate
+            rest = rest.dropFirst(candidate.rawValue.count + 2)
+        }
+        rows = nil
+        if let mark = rest.lastIndex(of: "#") {
+            let digits = rest[rest.index(after: mark)...]
+            guard let count = Int(digits), count > 0 else {
+                throw CatalogueError("dataset '\(text)': after '#' expected a number of rows, found '\(digits)'")
+            }
+            rows = count
+            rest = rest[..<mark]
+        }
+        subsets = []
+        // A colon before the last part of a path belongs to the path (a URL's or a folder's).
+        if let colon = rest.lastIndex(of: ":"), !rest[colon...].hasPrefix("://") {
+            subsets = rest[rest.index(after: colon)...].split(separator: "/").map(String.init)
+            rest = rest[..<colon]
+        }
+        name = String(rest)
+        if name.isEmpty { throw CatalogueError("dataset '\(text)': expected an id or a path before ':' and '#'") }
+    }
+}
+
+/// The published datasets that are known by id, and how their rows are read.
+package struct DatasetCatalogue: Sendable {
+    package struct Entry: Sendable, Equatable {
+        package let modelScopeID: String
+        package let huggingFaceID: String
+        package let name: String
+        package let task: String
+        package let subsets: [String]
+        package let splits: [String]
+        /// What turns its rows into conversations, by the name under which the training tools know it.
+        package let form: String
+        /// Too large to fetch unasked.
+        package let isHuge: Bool
+
+        package var id: String { modelScopeID.isEmpty ? huggingFaceID : modelScopeID }
+    }
+
+    package let entries: [Entry]
+    private let byID: [String: Int]
+
+    package init(_ folder: ResourceFolder) throws(CatalogueError) {
+        try self.init(folder.json("datasets.json"))
+    }
+
+    package init(_ json: JSON) throws(CatalogueError) {
+        guard json["version"]?.int == 1, let datasets = json["datasets"]?.array else {
+            throw CatalogueError("datasets.json: expected version 1 and \"datasets\"")
+        }
+        entries = datasets.map { dataset in
+            let id = dataset["id"]?.string ?? ""
+            let hf = dataset["hf"]?.string ?? id
+            return Entry(
+                modelScopeID: id, huggingFaceID: hf, name: dataset["name"]?.string ?? (id.isEmpty ? hf : id),
+                task: dataset["task"]?.string ?? "", subsets: dataset["subsets"]?.array?.compactMap(\.string) ?? [],
+                splits: dataset["split"]?.array?.compactMap(\.string) ?? [], form: dataset["form"]?.string ?? "",
+                isHuge: dataset["huge"]?.bool ?? false)
+        }
+        var byID: [String: Int] = [:]
+        for (at, entry) in entries.enumerated() {
+            for id in [entry.modelScopeID, entry.huggingFaceID, entry.name] where !id.isEmpty {
+                byID[Text.lower(id)] = byID[Text.lower(id)] ?? at
+            }
+        }
+        for (alias, id) in json["aliases"]?.object ?? JSONObject() {
+            if let at = byID[Text.lower(id.string ?? "")] { byID[Text.lower(alias)] = at }
+        }
+        self.byID = byID
+    }
+
+    /// The dataset that `name` means: an id of either hub in any case, its last part, an alias, or a short spelling.
+    /// - Throws: `CatalogueError` with candidates if it may mean several, or the nearest names if it means none.
+    package func resolve(_ name: String) throws(CatalogueError) -> Entry {
+        if let at = byID[Text.lower(name)] { return entries[at] }
+        let query = Names.words(name.split(separator: "/").last.map(String.init) ?? name)
+        var scored: [(entry: Entry, cost: Double)] = []
+        for entry in entries where !query.isEmpty && !name.contains("/") {
+            let words = Names.words(entry.id.split(separator: "/").last.map(String.init) ?? entry.id)
+            if let cost = Names.distance(query, words) { scored.append((entry, cost)) }
+        }
+        scored.sort { $0.cost < $1.cost }
+        guard let best = scored.first else {
+            throw CatalogueError(
+                "no dataset is known as '\(name)'; give an id of ModelScope or Hugging Face, or a path. Near it are",
+                candidates: Names.nearest(to: name, in: entries.map(\.id)))
+        }
+        if scored.count == 1 || scored[1].cost > best.cost { return best.entry }
+        throw CatalogueError(
+            "'\(name)' may mean several datasets; give one of", candidates: scored.prefix(8).map(\.entry.id))
+    }
+}
