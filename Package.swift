@@ -62,7 +62,6 @@ let rooms: [Target] = [
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
-    room("Template", ["JSON"]),
     room("Template", ["Files", "JSON"]),
     .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
 ]
