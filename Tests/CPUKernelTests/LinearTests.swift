@@ -162,6 +162,21 @@ struct RandomWeight {
         }
     }
 
+    /// Groups of 64 and more have a kernel of their own for few tokens.
+    @Test(arguments: [64, 128, 1000]) func codebookRowsOfAnyGroupEqualTheDoubleReference(group: Int) {
+        let weight = RandomWeight(MK_LAYOUT_CODEBOOK4, rows: 21, columns: 320, group: group), w = weight.values
+        var random = Seeded(state: 12)
+        for tokens in [1, 2, 3, 4, 7, 16] {
+            let x = random.floats(tokens * 320)
+            for (activation, unit) in [(MK_ACTIVATION_F32, 0x1p-21), (MK_ACTIVATION_BF16, 0x1p-7), (MK_ACTIVATION_INT8, 0x1p-7)] {
+                let y = weight.withWeight { Self.linear($0, x: x, tokens: tokens, bias: nil, activation) }
+                Self.check(
+                    y, m: tokens, n: 21, k: 320, unit: unit, left: { x[$0 * 320 + $1] }, right: { w[$1 * 320 + $0] },
+                    "\(tokens) tokens, groups of \(group)")
+            }
+        }
+    }
+
     @Test(arguments: [MK_LAYOUT_BF16, MK_LAYOUT_Q4_0, MK_LAYOUT_Q6_K]) func anyNumberOfThreadsGivesTheSameBits(layout: mk_layout) {
         let weight = RandomWeight(layout, rows: 300, columns: 768)
         var random = Seeded(state: 5)

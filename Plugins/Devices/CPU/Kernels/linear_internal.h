@@ -27,6 +27,17 @@ extern const linear_dots linear_dots_portable;
 extern const linear_dots linear_dots_avx2, linear_dots_avx512, linear_dots_avx512_dot;
 #endif
 
+/// One row of a 4-bit codebook weight with up to LINEAR_TOKENS tokens: sums[token * LINEAR_ROWS]. x holds what
+/// `linear_codebook_order` made of each token, bf16 or f32.
+typedef void (*linear_row)(const mk_weight *weight, size_t row, const void *x, size_t ldx, size_t tokens, float *sums);
+
+bool linear_codebook_fits(const mk_weight *weight);
+#if defined(__x86_64__)
+void linear_codebook_order(const float *x, size_t columns, bool rounded, void *to);
+void linear_codebook_bf16(const mk_weight *weight, size_t row, const void *x, size_t ldx, size_t tokens, float *sums);
+void linear_codebook_f32(const mk_weight *weight, size_t row, const void *x, size_t ldx, size_t tokens, float *sums);
+#endif
+
 /// y = x wᵀ + bias for at most LINEAR_FEW_TOKENS tokens, any layout that is not repacked.
 size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads);
 void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,

@@ -19,12 +19,13 @@ static bool direct(const mk_weight *weight) {
 }
 
 static size_t row_scratch(const mk_weight *weight) {
-    return direct(weight) ? 0 : mk_align_up(LINEAR_ROWS * weight->columns * sizeof(float));
+    return direct(weight) || linear_codebook_fits(weight) ? 0 : mk_align_up(LINEAR_ROWS * weight->columns * sizeof(float));
 }
 
 size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads) {
     size_t bytes = MK_ALIGN + threads * row_scratch(weight);
     if (rounds(weight, activation)) bytes += mk_align_up(tokens * weight->columns * sizeof(uint16_t));
+    if (linear_codebook_fits(weight)) bytes += mk_align_up(tokens * weight->columns * sizeof(float));
     return bytes;
 }
 
@@ -37,6 +38,7 @@ struct run {
     float *y;
     size_t ldy;
     linear_dot dot;
+    linear_row row;  // NULL: dot
     uint8_t *scratch;
     size_t scratch_bytes;
 };
@@ -57,8 +59,11 @@ static void multiply(void *arg, size_t index, size_t thread) {
         for (size_t done = 0; done < run->tokens; done += LINEAR_TOKENS) {
             float sums[LINEAR_TOKENS * LINEAR_ROWS], *y = run->y + done * run->ldy + row;
             size_t tokens = mk_min(LINEAR_TOKENS, run->tokens - done);
-            run->dot(from, row_bytes, rows, (const uint8_t *)run->x + done * run->ldx * run->x_size, run->ldx, tokens,
-                     weight->columns, sums);
+            const uint8_t *x = (const uint8_t *)run->x + done * run->ldx * run->x_size;
+            if (run->row)
+                for (size_t r = 0; r < rows; r++) run->row(weight, row + r, x, run->ldx, tokens, sums + r);
+            else
+                run->dot(from, row_bytes, rows, x, run->ldx, tokens, weight->columns, sums);
             for (size_t t = 0; t < tokens; t++)
                 for (size_t r = 0; r < rows; r++)
                     y[t * run->ldy + r] = sums[t * LINEAR_ROWS + r] + (run->bias ? run->bias[row + r] : 0);
@@ -82,6 +87,18 @@ void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
         run.ldx = weight->columns;
         run.dot = dots->bf16_bf16;
     }
+#if defined(__x86_64__)
+    if (linear_codebook_fits(weight)) {
+        bool round = activation != MK_ACTIVATION_F32;
+        uint8_t *ordered = mk_take(&cursor, mk_align_up(tokens * weight->columns * sizeof(float)));
+        run.x_size = round ? sizeof(uint16_t) : sizeof(float);
+        for (size_t t = 0; t < tokens; t++)
+            linear_codebook_order(x + t * ldx, weight->columns, round, ordered + t * weight->columns * run.x_size);
+        run.x = ordered;
+        run.ldx = weight->columns;
+        run.row = round ? linear_codebook_bf16 : linear_codebook_f32;
+    }
+#endif
     run.scratch = mk_take(&cursor, 0);
     mk_parallel(pool, mk_ceil_div(weight->rows, run.rows), multiply, &run);
 }
