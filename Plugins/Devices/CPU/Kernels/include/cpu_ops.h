@@ -6,7 +6,7 @@
 #ifndef MARTLET_CPU_OPS_H
 #define MARTLET_CPU_OPS_H
 
-#include "cpu_common.h"
+#include "cpu_linear.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -183,6 +183,96 @@ void mk_copy_nd(const mk_pool *pool, const void *from, mk_dtype from_type, const
 /// Converts `count` dense elements; to I32 and U8 rounds toward zero and saturates.
 void mk_cast(const mk_pool *pool, const void *from, mk_dtype from_type, void *to, mk_dtype to_type, size_t count);
 void mk_fill(const mk_pool *pool, float *to, float value, size_t count);
+
+// MARK: Attention over a paged cache (attention_paged.c)
+
+/// Rows of several sequences against a cache of blocks. Row t of the call first writes its key and value to slot slots[t]
+/// (block * block_size + offset; negative = not written); then row i of segment s attends to the first context[s] positions of its
+/// sequence, of which the segment's rows are the last. Position p of sequence s lies in block block_table[s * table_stride + p / block_size].
+///
+/// A cache is [blocks, kv heads, block_size, width] elements of f32, f16 or bf16, in an order of the kernels' own (panels of 16 keys,
+/// see attention_job.h): only these kernels read it, whole blocks may be copied. block_size is a multiple of 16.
+typedef struct mk_paged_shape {
+    size_t tokens, query_heads, kv_heads, width, value_width;
+    size_t q_stride, k_stride, v_stride;  // elements between tokens; 0 = dense
+    const int32_t *slots, *q_segments, *context, *block_table;
+    size_t segments, table_stride, blocks, block_size;
+    mk_dtype cache_type;
+    float scale, softcap;
+    int32_t window;
+    mk_precision precision;  // BF16 with a bf16 cache reads the cache as it lies
+} mk_paged_shape;
+
+size_t mk_attention_paged_scratch_bytes(const mk_pool *pool, const mk_paged_shape *shape);
+
+/// False, with nothing written, if a slot, block or context lies outside the cache or table, or the block size is no multiple of 16.
+bool mk_attention_paged(const mk_pool *pool, const float *q, const float *k, const float *v, void *k_cache, void *v_cache,
+                        const float *sinks, float *out, const mk_paged_shape *shape, void *scratch);
+
+// MARK: Log-probabilities of labels (label_logprobs.c)
+
+/// Logits = scale * hidden headT + bias, capped as c tanh(logits / c) where softcap c > 0. A label outside the head's rows (-100) is
+/// skipped: its outputs and gradients are 0, and its products are not computed. Never more than a tile of logits is in memory.
+typedef struct mk_label_form {
+    size_t tokens;
+    const mk_weight *head;  // [vocabulary, width], any layout
+    const float *bias;      // [vocabulary] or NULL
+    float scale, softcap;
+    mk_activation activation;
+} mk_label_form;
+
+size_t mk_label_logprobs_scratch_bytes(const mk_pool *pool, const mk_label_form *form);
+
+/// logp[T] = log softmax(logits)[label], lse[T] = log sum exp(logits); entropy[T] may be NULL.
+void mk_label_logprobs(const mk_pool *pool, const float *hidden, const int32_t *labels, float *logp, float *lse, float *entropy,
+                       const mk_label_form *form, void *scratch);
+
+size_t mk_label_logprobs_backward_scratch_bytes(const mk_pool *pool, const mk_label_form *form);
+
+/// dhidden[T, width] and, unless NULL, dhead[vocabulary, width] (added to what it holds if `accumulate`).
+void mk_label_logprobs_backward(const mk_pool *pool, const float *dlogp, const float *hidden, const int32_t *labels, const float *lse,
+                                float *dhidden, float *dhead, bool accumulate, const mk_label_form *form, void *scratch);
+
+// MARK: Patches and dropout (patches.c, dropout.c)
+
+/// Convolution as a product: patches of x[channels, height, width] (a 1-D signal has width 1) are rows [out height * out width,
+/// channels * kernel height * kernel width], zero in the padding, so that patches wT is the convolution with w[out, channels, kh, kw].
+typedef struct mk_patches {
+    size_t channels, height, width;
+    size_t kernel[2], stride[2], padding[2], dilation[2];  // height, width
+} mk_patches;
+
+/// Patches along an axis (0 height, 1 width); 0 where the kernel does not fit.
+size_t mk_patch_count(const mk_patches *form, int axis);
+void mk_unfold(const mk_pool *pool, const float *x, float *patches, const mk_patches *form);
+/// The adjoint: x = sum over patches that hold the element.
+void mk_fold(const mk_pool *pool, const float *patches, float *x, const mk_patches *form);
+
+/// y = x / (1 - p), or 0 where word i % 4 of Philox4x32-10(counter {i / 4 low, i / 4 high, stream, 0}, seed) is below p 2^32. y may be x.
+void mk_dropout(const mk_pool *pool, const float *x, float *y, size_t count, float p, const uint32_t seed[2], uint32_t stream);
+
+// MARK: Sampling (sample.c)
+
+/// How one row of logits becomes a token. Order: allowed, penalties, temperature, top-k, top-p (of what top-k left), min-p.
+typedef struct mk_sampling {
+    float temperature;  // <= 0: the largest logit
+    int32_t top_k;      // <= 0: off
+    float top_p;        // >= 1: off
+    float min_p;        // <= 0: off; keeps tokens of at least min_p times the largest probability
+    float repetition_penalty, presence_penalty, frequency_penalty;  // off: 1, 0, 0
+    const int32_t *tokens, *counts;  // tokens seen, with how often the output holds each (0: in the prompt alone)
+    size_t token_count;
+    const uint32_t *allowed;  // bit mask over the vocabulary, or NULL
+    uint32_t seed[2];
+    uint64_t position;  // of the token in its sequence: the same seed and position give the same draw
+} mk_sampling;
+
+size_t mk_sample_scratch_bytes(const mk_pool *pool, size_t vocabulary);
+
+/// tokens[rows] (-1 where no token is allowed). Unless NULL, logprobs[rows] is the log-probability of the token under the logits as
+/// given; with `top` > 0 the `top` likeliest tokens of each row and theirs go to top_tokens and top_logprobs [rows, top].
+void mk_sample(const mk_pool *pool, const float *logits, size_t rows, size_t vocabulary, const mk_sampling *sampling, int32_t *tokens,
+               float *logprobs, size_t top, int32_t *top_tokens, float *top_logprobs, void *scratch);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,23 @@
+// Dropout whose mask is a function of seed, stream and element index alone: nothing need be kept for the gradient.
+#include "cpu_ops.h"
+#include "philox.h"
+
+#define DROPOUT_TILE 8192
+
+typedef struct {
+    const float *x;
+    float *y;
+    size_t count;
+    float factor;
+    uint32_t threshold, stream, seed[2];
+} dropout_job;
+
+#define MK_BODY "dropout_body.h"
+#include "simd_targets.h"
+
+void mk_dropout(const mk_pool *pool, const float *x, float *y, size_t count, float p, const uint32_t seed[2], uint32_t stream) {
+    double scaled = (double)p * 4294967296.0;
+    dropout_job job = {.x = x, .y = y, .count = count, .factor = 1 / (1 - p), .stream = stream, .seed = {seed[0], seed[1]}};
+    job.threshold = scaled >= 4294967295.0 ? UINT32_MAX : scaled > 0 ? (uint32_t)scaled : 0;
+    mk_parallel(pool, mk_ceil_div(count, DROPOUT_TILE), MK_PICK(dropout_tile), &job);
+}

@@ -1,0 +1,66 @@
+// What happens to a tile of logits, for one instruction set.
+
+/// 16 logits: scaled, shifted by the bias, capped; `slope` gets their derivative by the product.
+MK_INLINE vf MK_F(shape_logits)(const label_job *job, const float *logits, size_t i, size_t n, vf *slope) {
+    vf s = vload_part(logits + i, n, 0) * job->form.scale;
+    if (job->bias) s += vload_part(job->bias + job->word + i, n, 0);
+    *slope = vset(job->form.scale);
+    if (job->form.softcap > 0) {
+        vf t = vtanh(s / job->form.softcap);
+        s = t * job->form.softcap;
+        *slope *= 1.0f - t * t;
+    }
+    return s;
+}
+
+static void MK_F(take_words)(void *arg, size_t index, size_t thread) {
+    (void)thread;
+    const label_job *job = arg;
+    for (size_t r = index * LABEL_ROWS; r < mk_min(job->rows, (index + 1) * LABEL_ROWS); r++) {
+        float *logits = job->logits + r * job->words;
+        label_state *state = &job->state[r];
+        vf top = vset(-__builtin_inff()), ignored;
+        for (size_t i = 0; i < job->words; i += VF) {
+            size_t n = mk_min(VF, job->words - i);
+            vf s = MK_F(shape_logits)(job, logits, i, n, &ignored);
+            vstore_part(logits + i, n, s);
+            top = vmax(n == VF ? s : vload_part(logits + i, n, -__builtin_inff()), top);
+        }
+        float largest = vmaximum(top);
+        largest = largest > state->largest ? largest : state->largest;
+        float base = largest == -INFINITY ? 0 : largest;
+        vf total = vset(0), weighted = vset(0);
+        for (size_t i = 0; i < job->words; i += VF) {
+            size_t n = mk_min(VF, job->words - i);
+            vf s = vload_part(logits + i, n, -200.0f + base), e = vexp(s - base);
+            total += e;
+            // Logits of -infinity have no share: 0 * infinity must not enter.
+            weighted += vselect(e > 0.0f, e * s, vset(0));
+        }
+        float factor = expf(state->largest - base);
+        state->total = state->total * factor + vsum(total);
+        state->weighted = state->weighted * factor + vsum(weighted);
+        state->largest = largest;
+        size_t label = (size_t)job->labels[job->active[job->first + r]];
+        if (label >= job->word && label < job->word + job->words) state->picked = logits[label - job->word];
+    }
+}
+
+/// Logits -> gradient by the products: dlogp (1[label] - p) slope.
+static void MK_F(differentiate_words)(void *arg, size_t index, size_t thread) {
+    (void)thread;
+    const label_job *job = arg;
+    for (size_t r = index * LABEL_ROWS; r < mk_min(job->rows, (index + 1) * LABEL_ROWS); r++) {
+        size_t token = (size_t)job->active[job->first + r], label = (size_t)job->labels[token];
+        float *logits = job->logits + r * job->words, upstream = job->dlogp[token], lse = job->lse[token];
+        bool here = label >= job->word && label < job->word + job->words;
+        float label_slope = 0;
+        for (size_t i = 0; i < job->words; i += VF) {
+            size_t n = mk_min(VF, job->words - i);
+            vf slope, s = MK_F(shape_logits)(job, logits, i, n, &slope);
+            vstore_part(logits + i, n, vexp(s - lse) * slope * -upstream);
+            if (here && label - job->word >= i && label - job->word < i + n) label_slope = slope[label - job->word - i];
+        }
+        if (here) logits[label - job->word] += upstream * label_slope;
+    }
+}
