@@ -15,7 +15,7 @@ private func activation(_ step: ScheduledStep, weight index: Int, backward: Bool
 }
 
 /// The largest scratch over the forms that a weight may come in: as imported, or plain.
-private func overForms(_ step: ScheduledStep, _ index: Int, _ size: (UnsafePointer<mk_weight>) -> Int) -> Int {
+func overForms(_ step: ScheduledStep, _ index: Int, _ size: (UnsafePointer<mk_weight>) -> Int) -> Int {
     guard let operand = step.input(index), operand.shape.count >= 2 else { return 0 }
     let (rows, columns) = (operand.shape[operand.shape.count - 2], operand.shape[operand.shape.count - 1])
     var weight = CPUWeight.plain(UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped, rows: rows, columns: columns)

@@ -7,8 +7,9 @@ private let logitRules: [AttributeRule] = [.optional("scale", .float(1)), .optio
 
 private let labelLogprobsOp = Op(
     "label_logprobs",
-    "log softmax(logits)[label] with logits = scale · hidden headᵀ + bias, soft-capped; 0 for label -100. Also log Σ e^logits, and the entropy",
-    inputs: ["hidden [T, W]", "head [V, W]", "labels i32 [T]", "bias [V]"], optional: 1, attributes: logitRules,
+    "log softmax(logits)[label] with logits = scale · hidden headᵀ + bias, soft-capped; 0 for label -100. Also log Σ e^logits, and with `entropy` the entropy (else 0)",
+    inputs: ["hidden [T, W]", "head [V, W]", "labels i32 [T]", "bias [V]"], optional: 1,
+    attributes: logitRules + [.optional("entropy", .bool(false))],
     infer: { context throws(GraphError) in
         let hidden = try context.float(0, rank: 2)
         let head = try context.float(1, rank: 2)
@@ -21,7 +22,8 @@ private let labelLogprobsOp = Op(
     gradient: { d in
         let inputs = [d.dy, d.input(0), d.input(1), d.input(2), d.node.outputs[1], d.input(3)]
         let out = try d.graph.emit(
-            "label_logprobs_backward", inputs, d.attributes.pairs + [("head_gradient", .bool(d.wants(1)))])
+            "label_logprobs_backward", inputs,
+            d.attributes.pairs.filter { $0.0 != "entropy" } + [("head_gradient", .bool(d.wants(1)))])
         return [out[0], d.wants(1) ? out[1] : nil, nil, nil]
     },
     reference: { context throws(GraphError) in
@@ -33,7 +35,7 @@ private let labelLogprobsOp = Op(
             let isLabel = row.indices.contains(label)
             logp.append(isLabel ? row[label] - total : 0)
             lse.append(isLabel ? total : 0)
-            entropy.append(isLabel ? total - row.reduce(0) { $0 + exp($1 - total) * $1 } : 0)
+            entropy.append(isLabel && context.attributes.bool("entropy") ? total - row.reduce(0) { $0 + exp($1 - total) * $1 } : 0)
         }
         return [logp, lse, entropy]
     })
