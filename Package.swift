@@ -24,11 +24,15 @@ let plugins: [Plugin] = [
     Plugin(folder: "Datasets/JSONL", links: ["RowCheck", "Streams"]),
     Plugin(folder: "Datasets/Text", links: ["Streams"]),
     Plugin(folder: "Devices/CPU", links: ["CPUKernels"], exclude: ["Kernels"]),
+    Plugin(folder: "Losses/DPO"),
+    Plugin(folder: "Losses/SFT"),
     Plugin(folder: "Models/Llama"),
     Plugin(folder: "Tokenizers/ByteLevelBPE", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/SentencePiece", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/Tiktoken", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/WordPiece", links: ["TokenizerCore"]),
+    Plugin(folder: "Optimizers/AdamW"),
+    Plugin(folder: "Tuners/LoRA"),
 ]
 
 // MARK: System libraries

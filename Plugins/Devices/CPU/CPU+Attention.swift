@@ -39,4 +39,24 @@ let attentionBuilders: [String: KernelBuilder] = [
                     run.floats(out), run.floats(lse), &shape, run.raw(scratch))
             }
         },
+    "attention_backward": KernelBuilder(
+        scratch: { step, pool in
+            var (shape, pool) = (attentionShape(step, from: 1), pool)
+            return mk_attention_backward_scratch_bytes(&pool, &shape)
+        }) { step in
+            let inputs = try (0..<6).map { try step.place(input: $0) }
+            let sinks = step.optionalPlace(input: 6)
+            let (out, lse) = (try step.place(input: 7), try step.place(input: 8))
+            let gradients = try (0..<4).map { try step.place(output: $0) }
+            let (form, scratch) = (attentionShape(step, from: 1), step.scratchPlace)
+            return { run in
+                var shape = form
+                shape.q_segments = UnsafePointer(run.ints(inputs[4]))
+                shape.k_segments = UnsafePointer(run.ints(inputs[5]))
+                mk_attention_backward(
+                    run.pool, run.floats(inputs[0]), run.floats(inputs[1]), run.floats(inputs[2]), run.floats(inputs[3]),
+                    run.floats(sinks), run.floats(out), run.floats(lse), run.floats(gradients[0]), run.floats(gradients[1]),
+                    run.floats(gradients[2]), sinks == nil ? nil : run.floats(gradients[3]), &shape, run.raw(scratch))
+            }
+        },
 ]

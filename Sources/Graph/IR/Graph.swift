@@ -70,6 +70,9 @@ package final class Graph {
     private var openBlocks: [Int] = [0]
     /// What products round activations to on devices that can: "auto" leaves it to the weight's layout.
     package var activation = "auto"
+    /// u32 [2]: the seed that dropout nodes without one of their own draw from, each in a stream of its own.
+    package var seed: Value?
+    private var nextStream = 0
     /// The first failure of a build through the C interface.
     package var failure: GraphError?
 
@@ -172,6 +175,10 @@ package final class Graph {
         guard let op = Op.named(opName) else {
             if let custom = try customOp?(opName, self, inputs, attributes, outputs) { return custom }
             throw error(.unknown, "unknown op\(Op.nearest(to: opName).map { "; did you mean \"\($0)\"?" } ?? "")", opName)
+        }
+        if opName == "dropout", inputs.count == 1, let seed {
+            nextStream += 1
+            return try emit(op, [inputs[0], seed], attributes + [("stream", .int(nextStream))])
         }
         return try emit(op, inputs, attributes)
     }
