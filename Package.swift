@@ -67,6 +67,8 @@ let rooms: [Target] = [
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
+    room("Training", ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit"]),
+    room("Template", ["JSON"]),
     .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
 ]
 

@@ -68,13 +68,25 @@ package final class Model {
         }
         let weight = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
         let bias = shape.headHasBias ? try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) : .none
-        var logits = try graph.emit("linear", [hidden, weight, bias], [("activation", .string(options.activation))])[0]
+        var logits = try graph.emit("linear", [hidden, weight, bias])[0]
         if shape.logitScale != 1 { logits = try graph.emit("scale", [logits], [("factor", .float(shape.logitScale))])[0] }
         if shape.logitSoftcap > 0 {
             let inner = try graph.emit("scale", [logits], [("factor", .float(1 / shape.logitSoftcap))])
             logits = try graph.emit("scale", try graph.emit("tanh", inner), [("factor", .float(shape.logitSoftcap))])[0]
         }
         return logits
+    }
+
+    /// Log-probabilities [T] of labels i32 [T] under the head, without a matrix of tokens by vocabulary.
+    package func labelLogprobs(_ graph: Graph, _ hidden: Value, labels: Value) throws -> Value {
+        guard let head = shape.head else {
+            throw ModelError(.unsupported, "this model has no language-model head; its family is \(family.id)", at: path)
+        }
+        let weight = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
+        let bias = shape.headHasBias ? try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) : .none
+        return try graph.emit(
+            "label_logprobs", [hidden, weight, labels, bias],
+            [("scale", .float(shape.logitScale)), ("softcap", .float(shape.logitSoftcap))])[0]
     }
 
     /// Ids that end a generation: generation_config.json's, config.json's, and the tokenizer's end token.

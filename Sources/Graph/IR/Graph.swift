@@ -68,7 +68,8 @@ package final class Graph {
     /// For each block the outermost one around it (itself, when it stands in the root).
     package private(set) var outermostBlocks: [Int] = [0]
     private var openBlocks: [Int] = [0]
-    /// What products round activations to on devices that can: "auto" leaves it to the weight's layout.
+    /// What products round activations to on devices that can: "auto" leaves it to the weight's layout, "float" does too
+    /// but for int8, "f32", "bf16" and "int8" say it.
     package var activation = "auto"
     /// u32 [2]: the seed that dropout nodes without one of their own draw from, each in a stream of its own.
     package var seed: Value?
@@ -161,7 +162,7 @@ package final class Graph {
         }
         let weight = try parameter(name + ".weight", [outWidth, inWidth], flags: flags)
         let b = bias ? try parameter(name + ".bias", [outWidth]) : Value.none
-        let y = try emit("linear", [x, weight, b], [("activation", .string(activation))])[0]
+        let y = try emit("linear", [x, weight, b])[0]
         guard let adaptLinear else { return y }
         return try adaptLinear(
             LinearSite(name: fullName(name), x: x, y: y, weight: weight, inWidth: inWidth, outWidth: outWidth))
@@ -179,6 +180,9 @@ package final class Graph {
         if opName == "dropout", inputs.count == 1, let seed {
             nextStream += 1
             return try emit(op, [inputs[0], seed], attributes + [("stream", .int(nextStream))])
+        }
+        if op.takesActivation, activation != "auto", !attributes.contains(where: { $0.0 == "activation" }) {
+            return try emit(op, inputs, attributes + [("activation", .string(activation))])
         }
         return try emit(op, inputs, attributes)
     }

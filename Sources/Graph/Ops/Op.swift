@@ -38,6 +38,9 @@ package struct Op: Sendable {
         self.reference = reference
     }
 
+    /// Whether the op lets a device round its factors.
+    var takesActivation: Bool { attributes.contains { $0.name == "activation" } }
+
     func inputName(_ index: Int) -> String { variadic ? inputs[0] : inputs.indices.contains(index) ? inputs[index] : "?" }
 
     // MARK: The table

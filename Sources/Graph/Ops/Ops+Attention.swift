@@ -8,7 +8,7 @@ let attentionOps: [Op] = [attentionOp, attentionBackwardOp, attentionPagedOp]
 
 private let attentionRules: [AttributeRule] = [
     .optional("layer", .int(-1)), .required("scale", .float(1)), .optional("causal", .bool(true)),
-    .optional("window", .int(0)), .optional("softcap", .float(0)),
+    .optional("window", .int(0)), .optional("softcap", .float(0)), .optional("activation", .string("auto")),
 ]
 private let attentionInputs = [
     "q [Tq, H, D]", "k [Tk, Hk, D]", "v [Tk, Hk, Dv]", "q_segments i32 [S + 1]", "k_segments i32 [S + 1]", "sinks [H]",

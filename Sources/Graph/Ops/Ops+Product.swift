@@ -3,7 +3,7 @@ let productOps: [Op] = [
     linearOp, linearBackwardInputOp, matmulOp, expertLinearOp, expertLinearBackwardInputOp, expertOuterOp,
 ]
 
-/// What a device may round the factors to: "auto", "f32", "bf16" or "int8".
+/// What a device may round the factors to: "auto", "float", "f32", "bf16" or "int8".
 private let activationRule: [AttributeRule] = [.optional("activation", .string("auto"))]
 
 private let linearOp = Op(

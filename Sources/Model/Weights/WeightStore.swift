@@ -87,6 +87,18 @@ package final class WeightStore: @unchecked Sendable {
         return buffer
     }
 
+    /// A dense parameter's values in f32, row-major, as [out, in].
+    package func floats(_ parameter: Parameter) throws -> [Float] {
+        var values: [Float] = []
+        for entry in parts(parameter.name) {
+            let staged = try StagedTensor(
+                entry, bytes: checkpoint.bytes(of: entry), to: "f32", transposes: parameter.isTransposed, at: checkpoint.path)
+            values += (0..<staged.bytes.count / 4).map { staged.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+            staged.letGo()
+        }
+        return values
+    }
+
     /// Lets go of the checkpoint's files once every weight was taken over.
     package func unmap() { checkpoint.unmap() }
 

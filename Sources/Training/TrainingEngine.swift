@@ -1,0 +1,179 @@
+package import Data
+import Graph
+package import Model
+
+/// A model with what is trained of it: runs batches forward and backward, gathers gradients, and updates.
+package final class TrainingEngine {
+    package struct Options {
+        /// nil trains the weights themselves.
+        package var tuner: TunerHandle?
+        /// Whether a linear site (tuner) or parameter (none) is trained.
+        package var isTarget: (String) -> Bool
+        package var recompute: Graph.Recomputation = .none
+        package var seed: UInt64 = 42
+        package init(tuner: TunerHandle?, isTarget: @escaping (String) -> Bool) {
+            self.tuner = tuner
+            self.isTarget = isTarget
+        }
+    }
+
+    package let model: Model
+    package let options: Options
+    package let objective: ObjectiveHandle
+    package let parameters: TrainedParameters
+    package let optimizer: OptimizerHandle
+    let arena: SharedArena
+    /// Trained tensors of each site, in the tuner's order.
+    private var sites: [String: [String]] = [:]
+    private var programs: [BatchProgram.Key: BatchProgram] = [:]
+    private var updateProgram: UpdateProgram?
+
+    package init(
+        model: Model, objective: ObjectiveHandle, optimizer: OptimizerHandle, options: Options
+    ) throws {
+        self.model = model
+        self.objective = objective
+        self.optimizer = optimizer
+        self.options = options
+        arena = SharedArena(device: model.device)
+        parameters = TrainedParameters(device: model.device)
+        try findParameters()
+        parameters.settle()
+        guard !parameters.entries.isEmpty else {
+            throw TrainingError(
+                .invalid, "nothing is trained: no linear site or parameter matches; the model's sites end in \(model.shape.defaultTargets.joined(separator: ", "))",
+                at: "target_modules")
+        }
+        try parameters.addStates(optimizer)
+    }
+
+    /// Builds the model once, for one token, to see which sites and parameters there are.
+    private func findParameters() throws {
+        let graph = model.makeGraph()
+        let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
+        var found: [(name: String, inWidth: Int, outWidth: Int)] = []
+        graph.adaptLinear = { site in
+            found.append((site.name, site.inWidth, site.outWidth))
+            return site.y
+        }
+        let hidden = try model.family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        _ = try model.head(graph, hidden[0])
+        guard let tuner = options.tuner else {
+            for value in graph.parameters.values.sorted(by: { $0.index < $1.index }) {
+                guard let parameter = graph.parameter(value), options.isTarget(parameter.name) else { continue }
+                // Norms and biases are not decayed, as everywhere in the field.
+                try parameters.add(
+                    parameter.name, parameter.shape, isDecayed: parameter.shape.count > 1,
+                    values: model.weights.floats(parameter))
+            }
+            return
+        }
+        for site in found where options.isTarget(site.name) {
+            for tensor in try tuner.parameters(site.name, inWidth: site.inWidth, outWidth: site.outWidth) {
+                let name = "base_model.model.\(site.name).\(tensor.name)"
+                try parameters.add(
+                    name, tensor.shape, group: tensor.group, isDecayed: tensor.shape.count > 1,
+                    values: TrainedParameters.initial(tensor.initial, name: name, shape: tensor.shape, seed: options.seed))
+                sites[site.name, default: []].append(name)
+            }
+        }
+    }
+
+    /// A graph in which trained parameters stand in for their sites or weights.
+    func makeGraph(adapted: Bool, training: Bool) -> Graph {
+        let graph = model.makeGraph()
+        if graph.activation == "auto" { graph.activation = "float" }
+        let own = graph.resolveParameter
+        graph.resolveParameter = { [parameters] name, shape, flags in
+            if let entry = parameters[name], adapted { return Parameter(name: name, shape: entry.shape) }
+            return try own?(name, shape, flags)
+        }
+        guard let tuner = options.tuner, adapted else { return graph }
+        graph.adaptLinear = { [sites, parameters, unowned graph] site in
+            guard let names = sites[site.name] else { return site.y }
+            let trained = try names.map { name in try graph.parameter("/" + name, parameters[name]?.shape ?? []) }
+            return try tuner.apply(graph, site, trained, training: training)
+        }
+        return graph
+    }
+
+    /// The memory of a graph's parameters: trained ones and the model's.
+    func binding(_ graph: Graph) throws -> [Value: DeviceBuffer] {
+        var buffers: [Value: DeviceBuffer] = [:]
+        for value in graph.parameters.values {
+            guard let parameter = graph.parameter(value) else { continue }
+            buffers[value] = try parameters[parameter.name]?.value ?? model.weights.buffer(parameter)
+        }
+        return buffers
+    }
+
+    // MARK: Steps
+
+    package struct Result: Sendable {
+        /// The batch's share of the window's loss.
+        package var loss = 0.0
+        /// Sums of metrics with their counts.
+        package var metrics: [String: (sum: Double, count: Double)] = [:]
+    }
+
+    /// Runs a batch and adds its gradient to what was gathered (`accumulates`), or begins anew.
+    /// - Parameters:
+    ///   - normalizer: What the window's means divide by: trained tokens, or pairs.
+    ///   - noise: Seed of this batch's dropout.
+    package func forwardBackward(
+        _ batch: Batch, normalizer: Double, accumulates: Bool, noise: UInt64 = 0
+    ) throws -> Result {
+        try run(batch, normalizer: normalizer, mode: accumulates ? .accumulate : .begin, noise: noise)
+    }
+
+    /// The batch's share of the loss, without dropout and gradients.
+    package func evaluate(_ batch: Batch, normalizer: Double) throws -> Result {
+        try run(batch, normalizer: normalizer, mode: .evaluate, noise: 0)
+    }
+
+    private func run(_ batch: Batch, normalizer: Double, mode: BatchProgram.Mode, noise: UInt64) throws -> Result {
+        let reference = objective.needsReference ? try sequenceLogps(batch, adapted: false) : []
+        let program = try program(batch, mode)
+        return try program.run(batch, normalizer: normalizer, reference: reference, noise: noise)
+    }
+
+    /// Sums of the labels' log-probabilities a sequence, with the adapters or without (the reference model).
+    package func sequenceLogps(_ batch: Batch, adapted: Bool) throws -> [Float] {
+        try program(batch, adapted ? .policyLogps : .referenceLogps).sequenceLogps(batch)
+    }
+
+    private func program(_ batch: Batch, _ mode: BatchProgram.Mode) throws -> BatchProgram {
+        let key = BatchProgram.Key(batch, mode)
+        if let known = programs[key] { return known }
+        // Shapes that do not come back must not pile up.
+        if programs.count >= 48 { programs.removeAll() }
+        let program = try BatchProgram(key, engine: self)
+        programs[key] = program
+        return program
+    }
+
+    /// The length of the gathered gradient, over all trained tensors.
+    package func gradientNorm() throws -> Double {
+        try update().gradientNorm()
+    }
+
+    /// One optimizer step over the gathered gradient.
+    /// - Parameters:
+    ///   - learningRates: By group; "" is the usual one.
+    ///   - gradientScale: What gradients are multiplied by first: the clip's factor.
+    package func step(
+        _ step: Int, learningRates: [String: Double], weightDecay: Double, gradientScale: Double
+    ) throws {
+        try update().run(step: step, learningRates: learningRates, weightDecay: weightDecay, gradientScale: gradientScale)
+    }
+
+    private func update() throws -> UpdateProgram {
+        if let updateProgram { return updateProgram }
+        let made = try UpdateProgram(self)
+        updateProgram = made
+        return made
+    }
+
+    /// Bytes of the arena that the largest program so far needs.
+    package var arenaBytes: Int { arena.bytes }
+}
