@@ -91,6 +91,11 @@ let shared: [Target] = [
 /// One test target a room, and one for each folder of Plugins/.
 let tests: [Target] = [
     .testTarget(
+        name: "ModelTests", dependencies: ["Graph", "Host", "JSON", "Model"], path: "Tests/ModelTests"),
+    .testTarget(
+        name: "TrainingTests", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "Training"],
+        path: "Tests/TrainingTests"),
+    .testTarget(
         name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests", exclude: ["Goldens"]),
     .testTarget(
         name: "CheckpointsTests",

@@ -1,6 +1,6 @@
-import Data
+internal import Data
 import Graph
-import Model
+internal import Model
 
 /// The graph of one batch shape: forward, and in training backward, ready to run.
 final class BatchProgram {

@@ -1,6 +1,6 @@
 import Graph
-import JSON
-import Model
+package import JSON
+package import Model
 internal import PluginAPI
 internal import PluginKit
 

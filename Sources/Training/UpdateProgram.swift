@@ -12,7 +12,8 @@ final class UpdateProgram {
 
     init(_ engine: TrainingEngine) throws {
         let entries = engine.parameters.entries
-        device = engine.model.device
+        let device = engine.model.device
+        self.device = device
 
         let normGraph = Graph()
         var normBuffers: [Value: DeviceBuffer] = [:]

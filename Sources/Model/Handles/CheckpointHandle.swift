@@ -58,7 +58,7 @@ package final class CheckpointHandle: @unchecked Sendable {
     deinit { table.pointee.close(context, handle) }
 
     /// The stored bytes of a tensor, mapped; valid until `unmap`.
-    func bytes(of entry: TensorEntry) throws -> UnsafeRawBufferPointer {
+    package func bytes(of entry: TensorEntry) throws -> UnsafeRawBufferPointer {
         guard files.indices.contains(entry.file) else {
             throw ModelError(.invalid, "tensor \(entry.name) lies in file \(entry.file) of \(files.count)", at: path)
         }
@@ -72,6 +72,13 @@ package final class CheckpointHandle: @unchecked Sendable {
                 at: files[entry.file])
         }
         return UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + size])
+    }
+
+    /// A dense tensor's values in f32.
+    package func floats(_ entry: TensorEntry) throws -> [Float] {
+        let staged = try StagedTensor(entry, bytes: bytes(of: entry), to: "f32", transposes: false, at: path)
+        defer { staged.letGo() }
+        return (0..<staged.bytes.count / 4).map { staged.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
     }
 
     /// Lets go of the mapped files.

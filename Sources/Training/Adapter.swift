@@ -1,0 +1,65 @@
+import Files
+import Graph
+import JSON
+package import Model
+import PluginKit
+
+/// A PEFT adapter directory: adapter_config.json and adapter_model.safetensors.
+package struct Adapter {
+    package let directory: String
+    package let config: JSON
+    /// f32 values by PEFT's names.
+    package let tensors: [String: (shape: [Int], values: [Float])]
+
+    package init(directory: String, components: any ComponentSource) throws {
+        self.directory = directory
+        let path = "\(directory)/adapter_config.json"
+        let file = try MappedFile(path)
+        do throws(JSONError) {
+            config = try JSON(parsing: Array(file.bytes))
+        } catch {
+            throw TrainingError(.invalid, error.description, at: path)
+        }
+        let checkpoint = try CheckpointHandle(path: "\(directory)/adapter_model.safetensors", components: components)
+        var tensors: [String: (shape: [Int], values: [Float])] = [:]
+        for (name, entry) in checkpoint.tensors { tensors[name] = (entry.shape, try checkpoint.floats(entry)) }
+        self.tensors = tensors
+    }
+
+    /// The sites that the adapter names: "all-linear" is written out by PEFT, so the tensors say it.
+    package func isTarget(_ site: String) -> Bool {
+        tensors.keys.contains { $0.hasPrefix("base_model.model.\(site).") }
+    }
+
+    /// Writes the trained tensors as a PEFT adapter.
+    package static func save(
+        _ engine: TrainingEngine, tuner: TunerHandle, to directory: String, components: any ComponentSource
+    ) throws {
+        try System.makeDirectories(directory)
+        let entries = engine.parameters.entries
+        let writer = try CheckpointWriterHandle(
+            format: "safetensors", path: "\(directory)/adapter_model.safetensors",
+            options: ["metadata": ["format": "pt"]],
+            tensors: entries.map { TensorEntry(name: $0.name, layout: "f32", shape: $0.shape, size: UInt64(4 * $0.count)) },
+            components: components)
+        for entry in entries { try writer.write(try engine.parameters.values(entry.name)) }
+        try writer.finish()
+        try ReplacementFile.write(Array(try tuner.adapterConfig().utf8), to: "\(directory)/adapter_config.json")
+    }
+}
+
+extension TrainingEngine {
+    /// Takes over an adapter's tensors; each trained tensor must be there with its shape.
+    package func load(_ adapter: Adapter) throws {
+        for entry in parameters.entries {
+            guard let tensor = adapter.tensors[entry.name] else {
+                throw TrainingError(.notFound, "has no tensor \(entry.name)", at: adapter.directory)
+            }
+            guard tensor.shape == entry.shape else {
+                throw TrainingError(
+                    .invalid, "\(entry.name) has shape \(tensor.shape), the model wants \(entry.shape)", at: adapter.directory)
+            }
+            try parameters.set(entry.name, tensor.values)
+        }
+    }
+}
