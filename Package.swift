@@ -84,7 +84,8 @@ let shared: [Target] = [
         name: "RowCheck", dependencies: ["CRowCheck", "JSON", "PluginKit", "Streams"],
         path: "Plugins/Datasets/RowCheck", exclude: ["C"]),
     .target(
-        name: "TokenizerCore", dependencies: ["CPCRE2", "CUTF8Proc", "JSON", "PluginKit"], path: "Plugins/Tokenizers/Core"),
+        name: "TokenizerCore", dependencies: ["CPCRE2", "CUTF8Proc", "JSON", "PluginKit"], path: "Plugins/Tokenizers/Core",
+        swiftSettings: [.unsafeFlags(["-enable-testing"])]),
     .executableTarget(name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers"),
 ]
 

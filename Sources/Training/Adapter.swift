@@ -1,8 +1,8 @@
 import Files
 import Graph
-import JSON
+internal import JSON
 package import Model
-import PluginKit
+internal import PluginKit
 
 /// A PEFT adapter directory: adapter_config.json and adapter_model.safetensors.
 package struct Adapter {
