@@ -1,6 +1,6 @@
 import Files
 import Graph
-internal import JSON
+package import JSON
 package import Model
 internal import PluginKit
 

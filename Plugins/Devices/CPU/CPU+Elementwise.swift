@@ -49,7 +49,8 @@ private struct ElementwiseStep {
     }
 }
 
-private func elementType(_ type: UInt32) -> mk_dtype {
+/// The kernels' element type.
+func elementType(_ type: UInt32) -> mk_dtype {
     switch Int32(type) {
     case MT_BF16: return MK_DTYPE_BF16
     case MT_F16: return MK_DTYPE_F16

@@ -38,4 +38,43 @@ let rowBuilders: [String: KernelBuilder] = [
             }
         }
     },
+    "dropout": KernelBuilder { step in
+        let (x, seed, y) = (try step.place(input: 0), try step.place(input: 1), try step.place(output: 0))
+        let (count, p, stream) = (step.outputs[0].count, Float(step.float("p")), UInt32(truncatingIfNeeded: step.int("stream")))
+        return { run in
+            let words = run.raw(seed).assumingMemoryBound(to: UInt32.self)
+            mk_dropout(run.pool, run.floats(x), run.floats(y), count, p, words, stream)
+        }
+    },
+    "unfold": KernelBuilder { step in
+        let (x, y, form) = (try step.place(input: 0), try step.place(output: 0), patches(step, step.shape(0)))
+        return { run in
+            var form = form
+            mk_unfold(run.pool, run.floats(x), run.floats(y), &form)
+        }
+    },
+    "fold": KernelBuilder { step in
+        let (x, y, form) = (try step.place(input: 0), try step.place(output: 0), patches(step, step.ints("shape")))
+        return { run in
+            var form = form
+            mk_fold(run.pool, run.floats(x), run.floats(y), &form)
+        }
+    },
 ]
+
+/// The geometry of patches of [channels, length] or [channels, height, width].
+private func patches(_ step: ScheduledStep, _ shape: [Int]) -> mk_patches {
+    func pair(_ name: String, _ fallback: Int) -> (Int, Int) {
+        let given = step.ints(name)
+        return (given.first ?? fallback, given.count > 1 ? given[1] : fallback)
+    }
+    var form = mk_patches()
+    form.channels = shape[0]
+    form.height = shape[1]
+    form.width = shape.count > 2 ? shape[2] : 1
+    form.kernel = pair("kernel", 1)
+    form.stride = pair("stride", 1)
+    form.padding = pair("padding", 0)
+    form.dilation = pair("dilation", 1)
+    return form
+}

@@ -71,6 +71,8 @@ package final class Graph {
     /// What products round activations to on devices that can: "auto" leaves it to the weight's layout, "float" does too
     /// but for int8, "f32", "bf16" and "int8" say it.
     package var activation = "auto"
+    /// Gives attention of a layer another form, over a cache; nil leaves it within the batch.
+    package var attention: ((_ inputs: [Value], _ attributes: [(String, AttributeValue)]) throws -> Value)?
     /// u32 [2]: the seed that dropout nodes without one of their own draw from, each in a stream of its own.
     package var seed: Value?
     private var nextStream = 0
@@ -177,6 +179,7 @@ package final class Graph {
             if let custom = try customOp?(opName, self, inputs, attributes, outputs) { return custom }
             throw error(.unknown, "unknown op\(Op.nearest(to: opName).map { "; did you mean \"\($0)\"?" } ?? "")", opName)
         }
+        if opName == "attention", let attention { return [try attention(inputs, attributes)] }
         if opName == "dropout", inputs.count == 1, let seed {
             nextStream += 1
             return try emit(op, [inputs[0], seed], attributes + [("stream", .int(nextStream))])
