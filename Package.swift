@@ -27,11 +27,11 @@ let plugins: [Plugin] = [
     Plugin(folder: "Losses/DPO"),
     Plugin(folder: "Losses/SFT"),
     Plugin(folder: "Models/Llama"),
+    Plugin(folder: "Optimizers/AdamW"),
     Plugin(folder: "Tokenizers/ByteLevelBPE", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/SentencePiece", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/Tiktoken", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/WordPiece", links: ["TokenizerCore"]),
-    Plugin(folder: "Optimizers/AdamW"),
     Plugin(folder: "Tuners/LoRA"),
 ]
 
@@ -68,7 +68,6 @@ let rooms: [Target] = [
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
     room("Training", ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit"]),
-    room("Template", ["JSON"]),
     .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
 ]
 

@@ -1,4 +1,4 @@
-package import Graph
+internal import Graph
 internal import PluginKit
 
 /// Runs token rows of many sequences over a paged cache: what engines stand on. One run at a time.
