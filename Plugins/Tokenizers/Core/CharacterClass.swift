@@ -30,6 +30,25 @@ enum CharacterClass {
         }
     }
 
+    /// What BERT's pre-tokenizer in `tokenizers` cuts at: punctuation by the tables of Unicode 8, as that library has it.
+    static func isBERTPunctuation(_ scalar: UInt32) -> Bool {
+        if scalar < 0x61D { return isPunctuation(scalar) }
+        switch scalar {
+        case 0x61D, 0x9FD, 0xA76, 0xC77, 0xC84, 0x1B7D...0x1B7E, 0x2E43...0x2E5D, 0x10EAD, 0x10F55...0x10F59,
+            0x10F86...0x10F89, 0x1144B...0x1144F, 0x1145A...0x1145D, 0x11660...0x1166C, 0x116B9, 0x1183B,
+            0x11944...0x11946, 0x119E2, 0x11A3F...0x11AA2, 0x11B00...0x11B09, 0x11C41...0x11C71, 0x11EF7...0x11FFF,
+            0x12FF1...0x12FF2, 0x16E97...0x16E9A, 0x16FE2, 0x1E95E...0x1E95F:
+            return false
+        case 0x166D, 0x111C9: return true
+        default: return isPunctuation(scalar)
+        }
+    }
+
+    /// General categories Mn, Mc and Me.
+    static func isMark(_ scalar: UInt32) -> Bool {
+        scalar >= 0x300 && (6...8).contains(category(scalar))
+    }
+
     /// General category Mn.
     static func isNonspacingMark(_ scalar: UInt32) -> Bool {
         scalar >= 0x300 && category(scalar) == 6

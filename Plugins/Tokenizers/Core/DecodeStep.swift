@@ -13,6 +13,8 @@ enum DecodeStep: Sendable, Equatable {
     case wordPiece(prefix: [UInt8], cleansUp: Bool)
     /// A piece with the suffix ends a word.
     case wordEnd([UInt8])
+    /// Pieces are joined with spaces: what a tokenizer.json without a decoder asks for.
+    case spaced
     case ctc(pad: [UInt8], delimiter: [UInt8], cleansUp: Bool)
 
     /// What BERT's and CTC's decoders undo (transformers, `clean_up_tokenization`).

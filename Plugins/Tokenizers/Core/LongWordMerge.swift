@@ -1,9 +1,9 @@
 /// Byte-pair merging of a long word in near-linear time.
 ///
 /// Positions that wait for a merge lie in one bucket for each rank; the ranks lie in a heap. A merge makes pairs of
-/// higher rank only, when the vocabulary was trained as byte-pair encoding is: then a bucket is drained once, left to
-/// right, and no position is compared with another. Where a vocabulary breaks that rule, the pair that does is put
-/// into its bucket and that bucket is drained first, so the result is the exact one for any vocabulary.
+/// higher rank nearly always: then a bucket is drained once, left to right, and no position is compared with another.
+/// Where it makes one of no higher rank, the bucket in hand is laid aside until that pair is merged, so the order is the
+/// exact one for any vocabulary.
 struct LongWordMerge<Rule: MergeRule> {
     private let rule: Rule
     private let text: UnsafeBufferPointer<UInt8>
@@ -13,8 +13,8 @@ struct LongWordMerge<Rule: MergeRule> {
     private var next: [Int32]
     private var previous: [Int32]
     private var merges: [Merge]
-    private var buckets: [UInt32: [Int32]] = [:]
-    private var ranks = Heap()
+    private var buckets: [UInt32: Bucket] = [:]
+    private var ranks = Heap<UInt32>()
 
     /// - Parameter starts: the start of each symbol, and the word's end.
     init(_ rule: Rule, _ text: UnsafeBufferPointer<UInt8>, ids: [Int32], starts: [Int32]) {
@@ -43,18 +43,17 @@ struct LongWordMerge<Rule: MergeRule> {
         return (left.map { ids[$0] }, left.map { starts[$0] } + [starts[ids.count]])
     }
 
-    private mutating func drain(_ unsorted: [Int32], _ rank: UInt32, _ frozen: Set<Int32>) {
-        var bucket = unsorted
-        if !zip(bucket, bucket.dropFirst()).allSatisfy({ $0 <= $1 }) { bucket.sort() }
-        for (at, position) in bucket.enumerated() {
+    private mutating func drain(_ waiting: Bucket, _ rank: UInt32, _ frozen: Set<Int32>) {
+        var bucket = waiting
+        bucket.start()
+        while let position = bucket.next() {
             let index = Int(position)
             guard ids[index] != Int32.min, merges[index] != .none, merges[index].rank == rank else { continue }
-            let least = apply(index, frozen)
-            if least <= rank {
+            if apply(index, frozen) <= rank {
                 // The rest waits until what must come before it is merged.
-                let rest = bucket[(at + 1)...]
-                if buckets[rank] == nil { ranks.push(rank) }
-                buckets[rank, default: []].append(contentsOf: rest)
+                if let late = buckets.removeValue(forKey: rank) { bucket.add(late) }
+                buckets[rank] = bucket
+                ranks.push(rank)
                 return
             }
         }
@@ -89,19 +88,55 @@ struct LongWordMerge<Rule: MergeRule> {
         merges[index] = merge
         if merge == .none { return .max }
         let rank = merge.rank
-        if buckets[rank]?.append(Int32(index)) == nil {
-            buckets[rank] = [Int32(index)]
+        if buckets[rank]?.add(Int32(index)) == nil {
+            buckets[rank] = Bucket(Int32(index))
             ranks.push(rank)
         }
         return rank
     }
 }
 
-/// A binary heap of ranks, the least first. A rank may stand in it more than once.
-private struct Heap {
-    private var items: [UInt32] = []
+/// The positions that wait for the merges of one rank.
+private struct Bucket {
+    private var positions: [Int32]
+    private var done = 0
+    private var isStarted = false
+    /// What came after the draining began.
+    private var late = Heap<Int32>()
 
-    mutating func push(_ item: UInt32) {
+    init(_ position: Int32) { positions = [position] }
+
+    mutating func add(_ position: Int32) {
+        if isStarted { late.push(position) } else { positions.append(position) }
+    }
+
+    mutating func add(_ other: Bucket) {
+        for position in other.positions { add(position) }
+    }
+
+    mutating func start() {
+        if isStarted { return }
+        isStarted = true
+        if !zip(positions, positions.dropFirst()).allSatisfy({ $0 <= $1 }) { positions.sort() }
+    }
+
+    /// Takes the leftmost position.
+    mutating func next() -> Int32? {
+        if done < positions.count, late.least.map({ positions[done] <= $0 }) ?? true {
+            done += 1
+            return positions[done - 1]
+        }
+        return late.pop()
+    }
+}
+
+/// A binary heap, the least first. An item may stand in it more than once.
+private struct Heap<Item: Comparable> {
+    private var items: [Item] = []
+
+    var least: Item? { items.first }
+
+    mutating func push(_ item: Item) {
         items.append(item)
         var at = items.count - 1
         while at > 0, items[(at - 1) / 2] > items[at] {
@@ -110,7 +145,7 @@ private struct Heap {
         }
     }
 
-    mutating func pop() -> UInt32? {
+    mutating func pop() -> Item? {
         guard let least = items.first, let last = items.popLast() else { return nil }
         if items.isEmpty { return least }
         items[0] = last

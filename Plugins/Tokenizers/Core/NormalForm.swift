@@ -34,7 +34,7 @@ enum NormalForm: Sendable {
     private func buildUnstable() -> [UInt64] {
         var bits = [UInt64](repeating: 0, count: Int(Self.scanned) / 64)
         var buffer = [Int32](repeating: 0, count: 32)
-        for scalar in 0xC0..<Self.scanned where !(0xD800..<0xE000).contains(scalar) && mayChange(scalar, &buffer) {
+        for scalar in 0xA0..<Self.scanned where !(0xD800..<0xE000).contains(scalar) && mayChange(scalar, &buffer) {
             bits[Int(scalar >> 6)] |= 1 << UInt64(scalar & 63)
         }
         return bits

@@ -20,7 +20,7 @@ indirect enum Normalizer: Sendable {
         case .sequence(let steps): for step in steps { try step.apply(&text, matcher) }
         case .form(let form): form.apply(&text)
         case .lowercase: Self.map(&text) { CharacterClass.appendLowercase($0, to: &$1) }
-        case .stripAccents: Self.removeNonspacingMarks(&text)
+        case .stripAccents: Self.map(&text) { if !CharacterClass.isMark($0) { UTF8Text.append($0, to: &$1) } }
         case .strip(let left, let right): Self.strip(&text, left: left, right: right)
         case .replace(let old, let new): ByteSearch.replace(&text, old, with: new)
         case .replacePattern(let pattern, let new): try Self.replace(&text, pattern, new, matcher)
@@ -195,6 +195,10 @@ struct SentencePieceNormalizer: Sendable {
                 text.append(contentsOf: Self.space)
             }
             afterSpace = byte == 0x20
+        }
+        if removesExtraSpaces {
+            // A mark of space that stood in the text itself goes as well.
+            while text.count >= 3, text.suffix(3).elementsEqual(Self.space) { text.removeLast(3) }
         }
         if addsDummyPrefix, spaceIsSuffix { text.append(contentsOf: Self.space) }
     }

@@ -173,7 +173,7 @@ extension PreTokenizer.Class {
         switch self {
         case .whitespace: CharacterClass.isWhitespace(scalar)
         case .numeric: CharacterClass.isNumeric(scalar)
-        case .punctuation, .bertPunctuation: CharacterClass.isPunctuation(scalar)
+        case .punctuation, .bertPunctuation: CharacterClass.isBERTPunctuation(scalar)
         }
     }
 }

@@ -54,6 +54,8 @@ public final class StreamDecoder {
                 EdgeStripper.strip(&piece, content, start: start, stop: stop)
             case .metaspace(let mark, let dropsFirst):
                 ByteSearch.replace(&piece, mark, with: isFirst && dropsFirst ? [] : [0x20])
+            case .spaced:
+                if !isFirst { piece.insert(0x20, at: 0) }
             case .wordPiece(let prefix, let cleansUp):
                 if !isFirst {
                     if piece.starts(with: prefix) {

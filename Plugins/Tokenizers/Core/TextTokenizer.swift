@@ -14,8 +14,8 @@ package final class TextTokenizer: Sendable {
     let decodesPlainly: Bool
     private let pieces: PieceTable
     private let model: Model
-    private let normalizer: Normalizer?
-    private let preTokenizer: PreTokenizer?
+    let normalizer: Normalizer?
+    let preTokenizer: PreTokenizer?
     private let rawTokens: AddedTokens
     private let normalizedTokens: AddedTokens
     private let addedIDs: [[UInt8]: Int32]
@@ -50,6 +50,8 @@ package final class TextTokenizer: Sendable {
                 var content = token.content
                 try normalizer.apply(&content, matcher)
                 try normalized.add(token, spelled: content)
+                // Decoding gives what was found in the text, as `tokenizers` does.
+                if content != token.content { try pieces.set(content, id: Int(token.id), found: false) }
             } else {
                 try raw.add(token, spelled: token.content)
             }

@@ -12,7 +12,11 @@ struct TokenizerJSONParts {
             parts.isByteAlphabet = isLast
             parts.preTokenizer = try preTokenizer(value, 0, spells: !isLast)
         }
-        if let value = settings["decoder"], !value.isNull { parts.decoder = try decoder(value, 0) }
+        if let value = settings["decoder"], !value.isNull {
+            parts.decoder = try decoder(value, 0)
+        } else {
+            parts.decoder = [.spaced]
+        }
     }
 
     private func malformed(_ message: String) -> TokenizerError { TokenizerError(.malformed, message, in: file) }
