@@ -105,14 +105,24 @@ import Testing
         else { return print("skipped: no files for \(reference.name)") }
         let tokenizer = try makeTokenizer(files)
         #expect(texts.count == wanted.count)
-        var differing: [Int] = []
+        var compared = 0
         for (index, (text, wanted)) in zip(texts, wanted).enumerated() {
+            if reference.name == "clip", Self.isMended(text) { continue }
             let found = try tokenizer.ids(text, special: reference.special, parse: reference.parse)
-            if found != wanted { differing.append(index) }
-            // CLIP's own library repairs mangled text with a library of heuristics first; those texts are left out.
-            if reference.name == "clip" { continue }
             #expect(found == wanted, "\(reference.name) \(index): \(text.debugDescription)")
+            compared += 1
         }
-        if reference.name == "clip" { #expect(differing.count <= 12, "\(differing.map { texts[$0] })") }
+        #expect(compared >= 150)
+    }
+
+    /// Whether CLIP's own library changes a text before it encodes it (ftfy's heuristics for quotes, widths, ligatures
+    /// and controls, and HTML's entities) or reads a special token in it: tokenizer files ask for none of that.
+    static func isMended(_ text: String) -> Bool {
+        text.contains("&") || text.contains("<|") || text.unicodeScalars.contains { scalar in
+            switch scalar.value {
+            case 0x0B, 0x2018...0x201F, 0x3000, 0xFB00...0xFB06, 0xFEFF, 0xFF01...0xFFEE: true
+            default: false
+            }
+        }
     }
 }
