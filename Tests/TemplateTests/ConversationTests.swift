@@ -98,4 +98,18 @@ struct ConversationTests {
         #expect(try asObject.render(talk).text == #"{"a": [1, 2]}"#)
         #expect(try asText.render(talk).text == #"args: {"a": [1, 2]}"#)
     }
+
+    @Test("end within the last message when the model is to go on with it")
+    func continuation() throws {
+        var options = RenderOptions()
+        options.continuesFinalMessage = true
+        let talk = Conversation([Message("user", "q"), Message("assistant", "so far ")])
+        let keeping = try Template("{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}")
+        let trimming = try Template("{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}<end>{% endfor %}")
+        let deaf = try Template("{{ messages[0].content }}")
+        #expect(try keeping.render(talk, options: options).text == "<user>q<end><assistant>so far ")
+        #expect(try trimming.render(talk, options: options).text == "<user>q<end><assistant>so far")
+        #expect(throws: TemplateError.self) { try deaf.render(talk, options: options) }
+        #expect(throws: TemplateError.self) { try keeping.render(Conversation([]), options: options) }
+    }
 }

@@ -108,7 +108,7 @@ package struct DatasetCatalogue: Sendable {
                 "no dataset is known as '\(name)'; give an id of ModelScope or Hugging Face, or a path. Near it are",
                 candidates: Names.nearest(to: name, in: entries.map(\.id)))
         }
-        if scored.count == 1 || scored[1].cost > best.cost { return best.entry }
+        if scored.count == 1 || (best.cost < 1 && scored[1].cost > best.cost) { return best.entry }
         throw CatalogueError(
             "'\(name)' may mean several datasets; give one of", candidates: scored.prefix(8).map(\.entry.id))
     }

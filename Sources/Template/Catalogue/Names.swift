@@ -12,8 +12,9 @@ enum Names {
         let scalars = Array(Text.lower(name).unicodeScalars)
         for (at, scalar) in scalars.enumerated() {
             let next = at + 1 < scalars.count ? scalars[at + 1] : " "
-            if let last = word.last, scalar == "." || scalar == "_", isDigit(last), isDigit(next) {
-                // 1_8B and 1.8B are one size.
+            // 1_8B and 1.8B are one size; in 2.5_7B the line divides.
+            let joins = scalar == "." || (scalar == "_" && word.count == 1)
+            if joins, let last = word.last, isDigit(last), isDigit(next) {
                 word.append(".")
             } else if !isDigit(scalar), !scalar.properties.isAlphabetic {
                 finish()

@@ -54,6 +54,8 @@ extension ToolCall {
 package struct RenderOptions: Sendable {
     /// End with the words that make the model answer.
     package var addsGenerationPrompt = false
+    /// End within the last message, for the model to go on with it, instead of closing its turn.
+    package var continuesFinalMessage = false
     /// Texts of the special tokens by the names that templates use: `bos_token`, `eos_token`, …
     package var specialTokens = JSONObject()
     package var budget = TemplateBudget()
@@ -70,6 +72,7 @@ extension Template {
     package func render(
         _ conversation: Conversation, options: RenderOptions = RenderOptions()
     ) throws(TemplateError) -> Rendering {
+        if options.continuesFinalMessage { return try continuation(conversation, options) }
         var variables = options.specialTokens
         variables["tools"] = conversation.tools.isEmpty ? .null : .array(conversation.tools)
         variables["documents"] = .null
@@ -86,4 +89,34 @@ extension Template {
             return rendering
         }
     }
+
+    /// Renders with a mark after the last message's text and cuts there. The space of the mark tells whether the
+    /// template trims what is said, in which case the text's own trailing space goes too, as in transformers.
+    private func continuation(
+        _ conversation: Conversation, _ options: RenderOptions
+    ) throws(TemplateError) -> Rendering {
+        let mark = "\u{F8FF}continue\u{F8FF}"
+        var marked = conversation
+        let last = conversation.messages.count - 1
+        let part = conversation.messages.last?.content.lastIndex { if case .text = $0 { true } else { false } }
+        guard last >= 0, let part, case .text(let text) = conversation.messages[last].content[part] else {
+            throw failure("there is no text at the end of the conversation that the model could go on with")
+        }
+        marked.messages[last].content[part] = .text(text + mark + " ")
+        var plain = options
+        plain.continuesFinalMessage = false
+        plain.addsGenerationPrompt = false
+        let whole = try render(marked, options: plain)
+        let bytes = Array(whole.text.utf8)
+        guard let cut = Text.findLast(Array(mark.utf8), in: bytes) else {
+            throw failure("the template leaves out the text of the last message, so the model cannot go on with it")
+        }
+        let isTrimmed = !bytes[(cut + mark.utf8.count)...].starts(with: [0x20])
+        let head = Text.string(bytes[..<cut])
+        let kept = isTrimmed ? Text.strip(head, left: false) : head
+        let generated = whole.generated?.map { $0.clamped(to: 0..<kept.utf8.count) }
+        return Rendering(text: kept, generated: generated)
+    }
+
+    private func failure(_ message: String) -> TemplateError { TemplateError(message, template: name) }
 }

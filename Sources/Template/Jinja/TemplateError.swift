@@ -46,6 +46,16 @@ struct Fault: Error {
 }
 
 extension TemplateError {
+    /// An error of the whole template.
+    init(_ message: String, template: String) {
+        kind = .value
+        self.message = message
+        self.template = template
+        line = 1
+        column = 1
+        lineText = ""
+    }
+
     /// Locates `fault` at byte `offset` of `source`.
     init(_ fault: Fault, offset: Int, source: [UInt8], name: String) {
         let at = Swift.max(0, Swift.min(offset, source.count))
