@@ -21,7 +21,6 @@ package struct ModelCatalogue: Sendable {
 
     package let entries: [Entry]
     private let byID: [String: Int]
-    private let words: [[String]]
 
     package init(_ folder: ResourceFolder) throws(CatalogueError) {
         try self.init(folder.json("catalogue.json"))
@@ -46,7 +45,6 @@ package struct ModelCatalogue: Sendable {
             }
         }
         self.byID = byID
-        words = entries.map { Names.words($0.id.split(separator: "/").last.map(String.init) ?? $0.id) }
     }
 
     // MARK: By name
@@ -62,7 +60,8 @@ package struct ModelCatalogue: Sendable {
         if parts.count <= 2, !query.isEmpty {
             for at in entries.indices {
                 if parts.count == 2, !hasOwner(String(parts[0]), entries[at]) { continue }
-                if let cost = Names.distance(query, words[at]) { scored.append((at, cost)) }
+                let words = Names.words(entries[at].id.split(separator: "/").last.map(String.init) ?? entries[at].id)
+                if let cost = Names.distance(query, words) { scored.append((at, cost)) }
             }
         }
         scored.sort { $0.cost < $1.cost }
