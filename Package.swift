@@ -63,12 +63,14 @@ let rooms: [Target] = [
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
     room("Host", ["CLinux", "Files", "JSON", "PluginAPI", "PluginKit"]),
-    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
     room("Training", ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit"]),
-    .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
+    .executableTarget(
+        name: "martlet", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginKit", "Template", "Training"],
+        path: "Sources/martlet"),
 ]
 
 /// Targets that several plugins link statically.
