@@ -27,6 +27,14 @@ struct Run {
     }
 }
 
+extension Run {
+    /// The operand [experts, rows, columns] as one matrix of all experts' rows.
+    func stackedWeight(_ place: Place, experts: Int, rows: Int, columns: Int) -> mk_weight {
+        (memories[place.slot] as? CPUWeight)?.stacked
+            ?? CPUWeight.plain(raw(place), rows: experts * rows, columns: columns)
+    }
+}
+
 typealias Kernel = (Run) -> Void
 
 /// How a step of one op becomes a kernel.
@@ -47,8 +55,8 @@ struct KernelBuilder {
 /// Steps as kernels, run one after the other; each uses all threads.
 final class CPUProgram: DeviceProgram {
     static let builders: [String: KernelBuilder] = [
-        productBuilders, elementwiseBuilders, normBuilders, attentionBuilders, reduceBuilders, copyBuilders, rowBuilders,
-        lossBuilders,
+        productBuilders, expertBuilders, elementwiseBuilders, normBuilders, attentionBuilders, reduceBuilders, copyBuilders,
+        rowBuilders, lossBuilders,
     ].reduce(into: [:]) { $0.merge($1) { first, _ in first } }
 
     private let kernels: [Kernel]

@@ -46,9 +46,29 @@ final class CPUWeight: CPUMemory {
     static func size(layout: String, shape: [Int]) -> Int? {
         let (count, rows, columns) = sides(shape)
         guard let bytes = sourceBytes(layout, rows, columns) else { return nil }
-        var plain = describe(layout, rows, columns, nil)
-        let one = mk_can_repack(&plain) ? mk_repacked_bytes(&plain) : bytes
-        return (one + 63) / 64 * 64 * count
+        let plain = describe(layout, rows, columns, nil)
+        let one = repacks(plain, count) ? repackedBytes(plain) : bytes
+        return (one * count + 63) / 64 * 64
+    }
+
+    private static func repackedBytes(_ weight: mk_weight) -> Int {
+        var weight = weight
+        return mk_repacked_bytes(&weight)
+    }
+
+    /// Whether matrices are held in the faster form; stacked ones only where they then follow each other without gaps, as
+    /// products over experts read them.
+    private static func repacks(_ weight: mk_weight, _ count: Int) -> Bool {
+        var weight = weight
+        guard mk_can_repack(&weight) else { return false }
+        return count == 1 || (weight.rows % 16 == 0 && mk_repacked_bytes(&weight) % 64 == 0)
+    }
+
+    /// All matrices as one whose rows follow each other.
+    var stacked: mk_weight? {
+        guard var all = matrices.first else { return nil }
+        all.rows *= matrices.count
+        return all
     }
 
     static func make(_ source: WeightSource, pool: mk_pool) throws -> CPUWeight {
@@ -78,14 +98,15 @@ final class CPUWeight: CPUMemory {
     ) throws {
         guard let address else { return }
         var pool = pool
-        let stride = count == 0 ? 0 : size / count
+        let repacks = Self.repacks(Self.describe(source.layout, rows, columns, nil), count)
+        let stride = repacks ? Self.repackedBytes(Self.describe(source.layout, rows, columns, nil)) : bytes
         for i in 0..<count {
             let part = source.parts.count == 1 ? source.parts[0] : source.parts[i]
             let start = source.parts.count == 1 ? i * bytes : 0
             let from = part.baseAddress.map { $0 + start }
             let to = address + i * stride
             var plain = Self.describe(source.layout, rows, columns, from)
-            if mk_can_repack(&plain) {
+            if repacks {
                 matrices.append(mk_repack(&pool, &plain, to))
             } else {
                 if let from { mk_parallel_copy(&pool, to, from, bytes) }

@@ -8,7 +8,8 @@ extension RopeFrequencies {
     /// Formulas: default Su et al. 2021; linear Chen et al. 2023; yarn Peng et al. 2023 (2309.00071); llama3 as Meta's
     /// Llama 3.1 release states it.
     public init(_ config: ModelConfig, headWidth: Int) throws {
-        let parameters = ModelConfig(config.json["rope_parameters"] ?? config.json["rope_scaling"] ?? .object(.init()))
+        let given = config.json["rope_parameters"] ?? config.json["rope_scaling"]
+        let parameters = ModelConfig(given.flatMap { $0.object == nil ? nil : $0 } ?? .object(.init()))
         let theta = try parameters.double("rope_theta", default: try config.double("rope_theta", default: 10000))
         let partial = try parameters.double(
             "partial_rotary_factor", default: try config.double("partial_rotary_factor", default: 1))
@@ -25,11 +26,25 @@ extension RopeFrequencies {
             self.init(values: try Self.llama3(plain, parameters, config))
         case "yarn":
             try self.init(yarn: plain, theta: theta, width: width, parameters, config)
+        case "dynamic":
+            // Dynamic NTK: theta · (factor L / maximum - (factor - 1))^(w / (w - 2)) past the trained length.
+            self.init(values: plain)
+            let maximum = try parameters.int(
+                "original_max_position_embeddings", default: try config.int("max_position_embeddings"))
+            growth = .dynamic(factor: try parameters.double("factor", default: 1), maximum: maximum)
+        case "longrope", "su":
+            try self.init(longrope: plain, parameters, config)
         default:
             throw PluginError(
-                .unsupported, "rope type \"\(type)\" is unknown; known are default, linear, llama3, yarn",
+                .unsupported,
+                "rope type \"\(type)\" is unknown; known are default, linear, dynamic, llama3, longrope, yarn",
                 at: "config.json: rope_scaling")
         }
+    }
+
+    /// theta^(-2 i / width) for the width / 2 pairs of a head.
+    public init(theta: Double, width: Int) {
+        self.init(values: (0..<width / 2).map { pow(theta, -2 * Double($0) / Double(width)) })
     }
 
     private static func llama3(_ plain: [Double], _ parameters: ModelConfig, _ config: ModelConfig) throws -> [Double] {

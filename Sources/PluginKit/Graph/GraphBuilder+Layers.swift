@@ -31,7 +31,7 @@ extension GraphBuilder {
     /// Rotary positions (Su et al. 2021) over the first 2 · frequencies.count elements of each head of x [T, H, D].
     public func rope(_ x: Tensor, _ positions: Tensor, _ rope: RopeFrequencies) -> Tensor {
         emit1(
-            "rope", [x, positions, constant(rope.values.map(Float.init), [rope.values.count])],
+            "rope", [x, positions, frequencies(rope, positions)],
             [
                 ("interleaved", .bool(rope.isInterleaved)), ("scale", .float(rope.scale)),
                 ("sections", .ints(rope.sections)),
@@ -92,6 +92,8 @@ public struct RopeFrequencies: Sendable {
     public var isInterleaved = false
     /// Pairs that follow each of the three axes of multimodal positions; empty for text.
     public var sections: [Int] = []
+    /// How the frequencies change with the length, if they do.
+    public var growth: RopeGrowth?
 
     public init(values: [Double], scale: Double = 1, isInterleaved: Bool = false, sections: [Int] = []) {
         self.values = values

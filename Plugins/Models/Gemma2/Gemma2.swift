@@ -1,0 +1,48 @@
+import JSON
+import PluginKit
+
+/// Gemma 2 (2408.00118): norms on both sides of each part, capped scores and logits, every other layer windowed.
+struct Gemma2: ModelFamily {
+    let decoder: DecoderConfig
+    let options: GraphBuilder.AttentionOptions
+    let window: Int
+    let hasBias: Bool
+
+    static func probe(_ config: JSON) -> Int { score(config, "Gemma2", modelTypes: ["gemma2"]) }
+
+    init(config: JSON) throws {
+        decoder = try DecoderConfig(config, tied: true)
+        window = try decoder.config.int("sliding_window", default: 0)
+        hasBias = try decoder.config.bool("attention_bias", default: false)
+        let scalar = try decoder.config.double("query_pre_attn_scalar", default: Double(decoder.headWidth))
+        options = .init(
+            scale: 1 / scalar.squareRoot(), softcap: try decoder.config.double("attn_logit_softcapping", default: 0))
+    }
+
+    func describe() -> ModelDescription {
+        var model = decoder.describe()
+        model.logitSoftcap = (try? decoder.config.double("final_logit_softcapping", default: 0)) ?? 0
+        return model
+    }
+    func rename(_ name: String) -> String? { decoder.rename(name) }
+
+    func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
+        func norm(_ name: String, _ x: Tensor) -> Tensor { g.rmsNorm(name, x, eps: decoder.eps, offset: 1) }
+        var x = inputs.embeds
+            ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
+            * Double(decoder.hidden).squareRoot()
+        for i in 0..<decoder.layers {
+            x = g.block("model.layers.\(i)") {
+                var attention = SelfAttention(decoder, bias: hasBias)
+                attention.outputHasBias = hasBias
+                attention.options = options
+                attention.options.window = decoder.isSliding(i, else: i % 2 == 0) ? window : 0
+                let a = g.selfAttention("self_attn", norm("input_layernorm", x), attention, layer: i, inputs)
+                let y = x + norm("post_attention_layernorm", a)
+                let m = g.gatedMLP("mlp", norm("pre_feedforward_layernorm", y), inner: decoder.inner, g.geluTanh)
+                return y + norm("post_feedforward_layernorm", m)
+            }
+        }
+        return [norm("model.norm", x)]
+    }
+}
