@@ -37,6 +37,10 @@ let plugins: [Plugin] = [
     Plugin(folder: "Models/Gemma2"),
     Plugin(folder: "Models/Gemma3"),
     Plugin(folder: "Models/InternLM2"),
+    Plugin(folder: "Hubs/HuggingFace", links: ["HubSupport"]),
+    Plugin(folder: "Hubs/Local"),
+    Plugin(folder: "Hubs/ModelScope", links: ["HubSupport"]),
+    Plugin(folder: "Hubs/Wheel", links: ["HubSupport"]),
     Plugin(folder: "Models/Llama"),
     Plugin(folder: "Models/MiniCPM"),
     Plugin(folder: "Models/Mistral"),
@@ -69,6 +73,10 @@ let systemLibraries: [Target] = [
     .systemLibrary(name: "CLinux", path: "Sources/System/CLinux"),
     system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
     system("CUTF8Proc", apt: "libutf8proc-dev"),
+    system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+    system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+    system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
+    system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 ]
@@ -88,6 +96,9 @@ let rooms: [Target] = [
     room("Graph", ["PluginAPI", "PluginKit"]),
     room("Host", ["CLinux", "Files", "JSON", "PluginAPI", "PluginKit"]),
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
+    room("Host", ["Files", "JSON", "PluginAPI", "PluginKit"]),
+    room("Hub", ["CCrypto", "CCurl", "CSQLite", "CZlib", "Files", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
@@ -103,6 +114,7 @@ let shared: [Target] = [
     .executableTarget(name: "kernelbench", dependencies: ["CPUKernels"], path: "Benchmarks/Kernels"),
     .target(
         name: "CheckpointSupport", dependencies: ["Files", "JSON", "PluginKit"], path: "Plugins/Checkpoints/Support"),
+    .target(name: "HubSupport", dependencies: ["PluginKit"], path: "Plugins/Hubs/Support"),
     .target(
         name: "CRowCheck", path: "Plugins/Datasets/RowCheck/C", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(

@@ -15,7 +15,7 @@ typedef struct mt_hub_table {
      * "token"}; JSON out: {"url", "headers": {...}}, or {"path": "..."} for a local directory. [any] */
     mt_status (*listing)(void *ctx, mt_str query, mt_sink out, mt_error *error);
     /* Reads the answer to that request. JSON out: {"revision": "...", "files": [{"name", "size", "sha256" | null,
-     * "git_sha1" | null, "url", "headers": {...}}], "next": {"url", "headers"} | null}. [any] */
+     * "git_sha1" | null, "url", "headers": {...}, "unpack": "zip" | null}], "next": {"url", "headers"} | null}. [any] */
     mt_status (*files)(void *ctx, mt_str query, mt_bytes answer, mt_sink out, mt_error *error);
 } mt_hub_table;
 
