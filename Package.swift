@@ -159,6 +159,11 @@ let tests: [Target] = [
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(
         name: "HostTests", dependencies: ["Host", "JSON", "PluginAPI", "PluginKit"], path: "Tests/HostTests"),
+        name: "HubTests",
+        dependencies: [
+            "Files", "Hub", "HubsHuggingFace", "HubsLocal", "HubsModelScope", "HubsWheel", "JSON", "PluginKit",
+        ],
+        path: "Tests/HubTests", exclude: ["Goldens"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests"),
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",

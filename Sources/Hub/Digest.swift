@@ -3,21 +3,21 @@ import Files
 import Glibc
 
 /// A digest by OpenSSL, fed in parts.
-final class Digest {
-    enum Kind { case sha256, sha1 }
+package final class Digest {
+    package enum Kind { case sha256, sha1 }
     private let context: OpaquePointer?
 
-    init(_ kind: Kind) {
+    package init(_ kind: Kind) {
         context = EVP_MD_CTX_new()
         EVP_DigestInit_ex(context, kind == .sha256 ? EVP_sha256() : EVP_sha1(), nil)
     }
 
     deinit { EVP_MD_CTX_free(context) }
 
-    func add(_ bytes: UnsafeRawBufferPointer) { EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) }
+    package func add(_ bytes: UnsafeRawBufferPointer) { EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) }
 
     /// The digest in lower-case hexadecimal digits.
-    func hex() -> String {
+    package func hex() -> String {
         var out = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var count: UInt32 = 0
         EVP_DigestFinal_ex(context, &out, &count)

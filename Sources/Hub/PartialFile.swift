@@ -6,21 +6,21 @@ import JSON
 ///
 /// The journal's first line names what is fetched; each further line is "BEGIN END", bytes that were written. A line
 /// that a kill cut short has no end of line and does not count. The whole file is checked by its digest in the end.
-final class PartialFile {
-    let path: String
+package final class PartialFile {
+    package let path: String
     private let journalPath: String
     private var data: Int32 = -1
     private var journal: Int32 = -1
     /// Runs of bytes that are there, sorted and apart.
-    private(set) var ranges: [Range<Int>] = []
+    package private(set) var ranges: [Range<Int>] = []
     /// The version of the content that the server named, by which a resumed fetch knows that it is still the same.
-    private(set) var etag: String?
+    package private(set) var etag: String?
     private let identity: String
 
     /// - Parameters:
     ///   - stem: Path without ".data" and ".journal".
     ///   - identity: What is fetched; a journal of something else is not continued.
-    init(_ stem: String, identity: String) throws(HubError) {
+    package init(_ stem: String, identity: String) throws(HubError) {
         path = stem + ".data"
         journalPath = stem + ".journal"
         self.identity = identity
@@ -37,10 +37,10 @@ final class PartialFile {
         close(journal)
     }
 
-    var count: Int { ranges.reduce(0) { $0 + $1.count } }
+    package var count: Int { ranges.reduce(0) { $0 + $1.count } }
 
     /// Forgets everything and starts on the version `etag`.
-    func reset(etag: String?) throws(HubError) {
+    package func reset(etag: String?) throws(HubError) {
         ranges = []
         self.etag = etag
         guard ftruncate(journal, 0) == 0, ftruncate(data, 0) == 0 else {
@@ -50,7 +50,7 @@ final class PartialFile {
         try append(line.text() + "\n")
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(HubError) {
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(HubError) {
         var done = 0
         while done < bytes.count, let base = bytes.baseAddress {
             let count = pwrite(data, base + done, bytes.count - done, off_t(offset + done))
@@ -64,14 +64,14 @@ final class PartialFile {
     }
 
     /// Notes that `range` was written.
-    func note(_ range: Range<Int>) throws(HubError) {
+    package func note(_ range: Range<Int>) throws(HubError) {
         if range.isEmpty { return }
         try append("\(range.lowerBound) \(range.upperBound)\n")
         add(range)
     }
 
     /// What of `whole` is not there yet.
-    func missing(_ whole: Range<Int>) -> [Range<Int>] {
+    package func missing(_ whole: Range<Int>) -> [Range<Int>] {
         var out: [Range<Int>] = []
         var at = whole.lowerBound
         for range in ranges where range.upperBound > whole.lowerBound && range.lowerBound < whole.upperBound {
@@ -83,7 +83,7 @@ final class PartialFile {
     }
 
     /// Flushes, and gives the content its name.
-    func place(_ destination: String) throws(HubError) {
+    package func place(_ destination: String) throws(HubError) {
         guard fsync(data) == 0, rename(path, destination) == 0 else {
             throw HubError(.storage, "giving the fetched file its name: \(System.lastError)", at: destination)
         }

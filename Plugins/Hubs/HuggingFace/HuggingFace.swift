@@ -35,15 +35,15 @@ package final class HuggingFace: Hub {
         for file in siblings {
             let name = try HubText.required(file["rfilename"]?.string, "rfilename in the hub's answer")
             let large = file["lfs"]
-            files.append([
-                "name": .string(name), "size": large?["size"] ?? file["size"] ?? .null,
-                "sha256": large?["sha256"] ?? large?["oid"] ?? .null,
-                "git_sha1": large?.object == nil ? file["blobId"] ?? .null : .null,
-                "url": .string(
-                    "\(place.endpoint)/\(prefix)\(place.id)/resolve/\(HubText.escaped(commit))/\(HubText.escaped(name))"
-                ),
-                "headers": place.headers,
-            ])
+            let address = "\(place.endpoint)/\(prefix)\(place.id)/resolve/\(HubText.escaped(commit))/\(HubText.escaped(name))"
+            var entry = JSONObject([("name", .string(name)), ("url", .string(address)), ("headers", place.headers)])
+            entry["size"] = large?["size"] ?? file["size"]
+            if large?.object == nil {
+                entry["git_sha1"] = file["blobId"]
+            } else {
+                entry["sha256"] = large?["sha256"] ?? large?["oid"]
+            }
+            files.append(.object(entry))
         }
         return ["revision": .string(commit), "files": .array(files), "next": nil]
     }

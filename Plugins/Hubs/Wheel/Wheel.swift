@@ -22,7 +22,7 @@ package final class Wheel: Hub {
         let page = try indexURL(query) + "/" + wanted.name + "/"
         let links = try WheelIndex.links(answer, page: page)
         let wheels = links.compactMap { link in WheelName(link.name).map { (link, $0) } }
-            .filter { $0.1.name == wanted.name && wanted.version.map { v in v == $0.1.version } ?? true }
+            .filter { _, name in name.name == wanted.name && (wanted.version ?? name.version) == name.version }
         let usable = wheels.filter { $0.1.fits }
         guard let (link, name) = usable.max(by: { $0.1.isOlder(than: $1.1) }) else {
             let versions = Set(links.compactMap { WheelName($0.name)?.version }).sorted()

@@ -42,7 +42,7 @@ package enum WheelIndex {
             guard let quote = rest.first, quote == "\"" || quote == "'" else { continue }
             rest = rest.dropFirst()
             guard let end = rest.firstIndex(of: quote) else { break }
-            out.append(rest[..<end].replacing("&amp;", with: "&").replacing("&#43;", with: "+"))
+            out.append(String(rest[..<end]).replacing("&amp;", with: "&").replacing("&#43;", with: "+"))
             rest = rest[end...].dropFirst()
         }
         return out
