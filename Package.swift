@@ -75,7 +75,6 @@ let systemLibraries: [Target] = [
     system("CUTF8Proc", apt: "libutf8proc-dev"),
     system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
-    system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
@@ -159,6 +158,7 @@ let tests: [Target] = [
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(
         name: "HostTests", dependencies: ["Host", "JSON", "PluginAPI", "PluginKit"], path: "Tests/HostTests"),
+    .testTarget(
         name: "HubTests",
         dependencies: [
             "Files", "Hub", "HubsHuggingFace", "HubsLocal", "HubsModelScope", "HubsWheel", "JSON", "PluginKit",

@@ -174,7 +174,7 @@ final class FileDownload {
             try restart(client, onePiece: isOnePiece, etag: nil)
             return .restarted
         }
-        if piece.end != nil { try partial.note(noted..<position) }
+        if piece.end != nil, fault == nil { try partial.note(noted..<position) }
         if let fault, fault.code == .storage || fault.code == .noSpace { throw fault }
         if code == CURLE_OK, fault == nil, transfer.status == 200 || transfer.status == 206 {
             if piece.end == nil {
@@ -188,13 +188,14 @@ final class FileDownload {
             throw RetryPolicy.error(transfer, code)
         }
         var next = piece
-        next.failures = position > piece.begin && piece.end != nil ? 1 : piece.failures + 1
+        // What a wrong answer brought is asked for again; progress resets the count of attempts.
+        let begin = fault == nil && piece.end != nil ? position : piece.begin
+        next.failures = begin > piece.begin ? 1 : piece.failures + 1
         guard let delay = policy.delay(attempt: next.failures, retryAfter: transfer.retryAfter) else {
-            throw fault
-                ?? RetryPolicy.error(
-                    transfer, code == CURLE_OK && position != piece.end ?? size ? CURLE_PARTIAL_FILE : code)
+            let isAnswered = code == CURLE_OK && (transfer.status == 200 || transfer.status == 206)
+            throw fault ?? RetryPolicy.error(transfer, isAnswered ? CURLE_PARTIAL_FILE : code)
         }
-        if piece.end != nil { next.begin = position }
+        next.begin = begin
         next.notBefore = HTTPClient.now + delay
         pieces.append(next)
         return .partial
