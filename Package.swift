@@ -163,7 +163,8 @@ let tests: [Target] = [
         dependencies: [
             "Files", "Hub", "HubsHuggingFace", "HubsLocal", "HubsModelScope", "HubsWheel", "JSON", "PluginKit",
         ],
-        path: "Tests/HubTests", exclude: ["Goldens"]),
+        path: "Tests/HubTests", exclude: ["Goldens"],
+        linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests"),
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",
