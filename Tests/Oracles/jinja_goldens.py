@@ -5,6 +5,7 @@
 Each case is a template, its variables, and the text, the characters that generation blocks wrote, or the fact that
 it fails. strftime_now stands at 2025-07-26 09:30:00.
 """
+import copy
 import datetime
 import json
 import pathlib
@@ -74,7 +75,7 @@ range(7) | batch(3) | list ; range(7) | batch(3, 'x') | list ; range(7) | slice(
 list | string ; 1 | string ; s | string ; none | string ; missing | string ; 'abc' | list ; d | string ; 1.0 | string ; list | tojson ; d | tojson ; html | tojson ; uni | tojson
 {'a': [1, {'b': none}], 'c': true, 'd': 1.5, 'e': 1e20} | tojson ; d | tojson(indent=2) ; [] | tojson(indent=2) ; {} | tojson(indent=2) ; {'a': {}, 'b': [[], [1]]} | tojson(indent=4) ; 'a\n"\\\x01\x7f\u2028/' | tojson ; (1, 2) | tojson
 d | tojson(sort_keys=true) ; d | tojson(separators=(',', ':')) ; d | tojson(ensure_ascii=true) ; uni | tojson(ensure_ascii=true) ; {1: 2, none: 3, true: 4, 1.5: 5} | tojson ; {(1, 2): 3} | tojson ; missing | tojson ; list | map('string') | tojson ; range(3) | tojson ; d | tojson(indent=0) ; d | tojson(indent='--') ; 1e999 | tojson ; (1e999 - 1e999) | tojson ; d | tojson(2) ; d | tojson(indent=none) ; d | tojson(true, 2)
-html | escape ; html | e ; html | safe ; html | forceescape ; (html | safe) + '<' ; '<' + (html | safe) ; (html | e) ~ '<' ; html | safe | upper ; html | striptags ; '<!-- x -->a  &lt;b&gt;' | striptags ; (html | safe) is escaped ; (html | e | e) ; ('%s' | safe) % '<' ; (html | safe | list)[0] ; [html | safe] ; (html | safe).replace('a', '<')
+html | escape ; html | e ; html | safe ; html | forceescape ; (html | safe) + '<' ; '<' + (html | safe) ; (html | e) ~ '<' ; html | safe | upper ; html | striptags ; '<!-- x -->a  &lt;b&gt;' | striptags ; (html | safe) is escaped ; (html | e | e) ; ('%s' | safe) % '<' ; (html | safe | list)[0] ; html | e | list | first is escaped ; 1.5 | center(9) ; [html | safe] ; (html | safe).replace('a', '<')
 'a\nb\n\nc' | indent ; 'a\nb\n\nc' | indent(2, true) ; 'a\n\nc' | indent(2, blank=true) ; 'a\nb' | indent('> ') ; 'a\nb\n' | indent ; '' | indent ; 'a' | indent(first=true)
 'foo bar baz qux' | truncate(9) ; 'foo bar baz qux' | truncate(9, true) ; 'foo bar baz qux' | truncate(11) ; 'foo bar baz qux' | truncate(11, false, '...', 0) ; 'abc' | truncate(1) ; 'foo bar baz qux quux' | truncate(10, end='…')
 'The quick brown fox jumps' | wordwrap(10) ; 'averyveryverylongword and short' | wordwrap(8) ; 'averyveryverylongword and' | wordwrap(8, false) ; 'a b c\nd e f' | wordwrap(3) ; 'well-known half-time' | wordwrap(7) ; 'a b c d' | wordwrap(3, wrapstring='|') ; 'well-known x' | wordwrap(7, break_on_hyphens=false) ; '' | wordwrap(5)
@@ -136,8 +137,8 @@ def render(source):
     try:
         template = chat._compile_jinja_template(source)
         text, spans = chat._render_with_assistant_indices(
-            compiled_template=template, messages=V["messages"], tools=None, documents=None,
-            add_generation_prompt=False, **{k: v for k, v in V.items() if k != "messages"})
+            compiled_template=template, messages=copy.deepcopy(V["messages"]), tools=None, documents=None,
+            add_generation_prompt=False, **{k: v for k, v in copy.deepcopy(V).items() if k != "messages"})
         case["text"] = text
         if spans:
             case["generated"] = [list(span) for span in spans]

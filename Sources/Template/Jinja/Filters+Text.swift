@@ -22,7 +22,7 @@ extension Interpreter {
             return same(Text.strip(text, where: set.contains))
         case "center":
             try given.check(name, "width")
-            return try call(method: "center", of: value, Given(positional: [given.value("width", 0) ?? .int(80)]))
+            return try call(method: "center", of: same(text), Given(positional: [given.value("width", 0) ?? .int(80)]))
         case "replace":
             try given.check(name, "old", "new", "count")
             guard let old = given.value("old", 0), let new = given.value("new", 1) else {

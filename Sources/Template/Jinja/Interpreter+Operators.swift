@@ -22,12 +22,9 @@ extension Interpreter {
         case .list(let elements), .tuple(let elements):
             try spend(elements.values.count >> 4)
             return elements.values
-        case .string(let text):
+        case .string(let text), .markup(let text):
             try spend(text.utf8.count)
             return text.unicodeScalars.map { .string(String($0)) }
-        case .markup(let text):
-            try spend(text.utf8.count)
-            return text.unicodeScalars.map { .markup(String($0)) }
         case .dict(let mapping), .view(.keys, let mapping): return mapping.keys
         case .view(.values, let mapping): return mapping.values
         case .view(.items, let mapping):
