@@ -89,7 +89,7 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
-    room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams"]),
+    room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams", "Template"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
@@ -143,6 +143,7 @@ let tests: [Target] = [
         name: "DataTests",
         dependencies: [
             "Data", "DatasetsCSV", "DatasetsJSON", "DatasetsJSONL", "DatasetsText", "JSON", "PluginAPI", "PluginKit",
+            "Template",
         ],
         path: "Tests/DataTests",
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),

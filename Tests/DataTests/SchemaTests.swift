@@ -1,11 +1,14 @@
 import Data
 import JSON
+import Template
 import Testing
 
 @Suite struct SchemaTests {
     func convert(_ text: String, _ schema: RowSchema = RowSchema()) throws -> TrainingRow { try schema.convert(row(text)) }
 
-    func turns(_ messages: [RowMessage]) -> [String] { messages.map { "\($0.role.rawValue): \($0.text)" } }
+    func turns(_ conversation: Conversation?) -> [String] {
+        conversation?.messages.map { "\($0.role): \($0.text)" } ?? []
+    }
 
     func cause(_ text: String, _ schema: RowSchema = RowSchema()) -> String? {
         do throws(Reject) {
@@ -30,11 +33,11 @@ import Testing
             #"{"system":"s","instruction":"r","input":"","output":"b","history":[["q","a"]]}"#,
             #"{"system":"s","prompt":"r","completion":"b","history":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}]}"#,
         ]
-        for text in rows { #expect(turns(try convert(text).messages) == wanted) }
+        for text in rows { #expect(turns(try convert(text).conversation) == wanted) }
     }
 
     @Test func alpacaInputFollowsItsInstruction() throws {
-        #expect(turns(try convert(#"{"instruction":"i","input":"x","output":"o"}"#).messages) == [
+        #expect(turns(try convert(#"{"instruction":"i","input":"x","output":"o"}"#).conversation) == [
             "user: i\nx", "assistant: o",
         ])
     }
@@ -43,7 +46,7 @@ import Testing
         for text in [#"{"text":"t"}"#, #"{"response":"t"}"#, #"{"content":"t"}"#] {
             let row = try convert(text)
             #expect(row.isText)
-            #expect(turns(row.messages) == ["assistant: t"])
+            #expect(turns(row.conversation) == ["assistant: t"])
         }
     }
 
@@ -68,9 +71,9 @@ import Testing
         ]
         for text in rows {
             let row = try convert(text)
-            #expect(turns(row.messages) == ["user: q", "assistant: ", "tool: r", "assistant: a"])
-            #expect(row.messages[1].toolCalls.map(\.name) == ["f"])
-            #expect(row.messages[1].toolCalls.first?.arguments == ["x": 1])
+            #expect(turns(row.conversation) == ["user: q", "assistant: ", "tool: r", "assistant: a"])
+            #expect(row.conversation.messages[1].toolCalls.map(\.name) == ["f"])
+            #expect(row.conversation.messages[1].toolCalls.first?.arguments == ["x": 1])
         }
     }
 
@@ -87,8 +90,8 @@ import Testing
         ]
         for text in rows {
             let row = try convert(text, schema)
-            #expect(turns(row.messages) == ["user: q", "assistant: a"])
-            #expect(turns(row.rejected ?? []) == ["user: q", "assistant: b"])
+            #expect(turns(row.conversation) == ["user: q", "assistant: a"])
+            #expect(turns(row.rejected) == ["user: q", "assistant: b"])
         }
     }
 
@@ -101,7 +104,7 @@ import Testing
     @Test func columnsAreRenamedAsTheUserSays() throws {
         let schema = RowSchema(columns: ColumnMapping(renames: ["Q": "query", "A": "response", "input": "unused"]))
         let row = try convert(#"{"Q":"q","A":"a","input":"i"}"#, schema)
-        #expect(turns(row.messages) == ["user: q", "assistant: a"])
+        #expect(turns(row.conversation) == ["user: q", "assistant: a"])
         #expect(row.extra["unused"] == "i")
     }
 
@@ -111,7 +114,7 @@ import Testing
         let text = try TextPattern("Q: {q} ({hint})\nA: {a}.", place: "f")
         #expect(text.renames == nil)
         let row = try convert(#"{"q":"x","hint":2,"a":"y"}"#, RowSchema(columns: ColumnMapping(pattern: text)))
-        #expect(turns(row.messages) == ["user: Q: x (2)\nA: ", "assistant: y."])
+        #expect(turns(row.conversation) == ["user: Q: x (2)\nA: ", "assistant: y."])
         #expect(throws: DataError.self) { try TextPattern("no column", place: "f") }
     }
 
@@ -121,21 +124,25 @@ import Testing
             {"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","loss":false},
             {"role":"user","content":"r"},{"role":"assistant","content":"b","loss_scale":0.5}]}
             """)
-        #expect(row.messages.map(\.lossWeight) == [nil, 0, nil, 0.5])
+        #expect(row.conversation.messages.map(\.isTrained) == [nil, false, nil, true])
+        #expect(row.conversation.messages.last?.lossScale == 0.5)
     }
 
     @Test func picturesAreFoundInPartsColumnsAndTags() throws {
-        let column = try convert(#"{"query":"<image>q","response":"a","images":["u"]}"#)
-        #expect(column.images == ["u"])
-        let tag = try convert(#"{"query":"<img>u</img>q","response":"a"}"#)
-        #expect(tag.images == ["u"])
-        #expect(tag.messages.first?.text == "<image>q")
-        let part = try convert(
+        let rows = [
+            #"{"query":"<image>q","response":"a","images":["u"]}"#, #"{"query":"<img>u</img>q","response":"a"}"#,
+            #"{"query":"q","response":"a","image":{"path":"u"}}"#,
             """
             {"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}},{"type":"text","text":"q"}]},
             {"role":"assistant","content":"a"}]}
-            """)
-        #expect(part.messages.first?.parts == [.image("u"), .text("q")])
+            """,
+        ]
+        for text in rows {
+            let row = try convert(text)
+            #expect(row.conversation.messages.first?.content == [.media(Media(.image, source: "u")), .text("q")])
+        }
+        #expect(cause(#"{"query":"<image>q","response":"a","images":["u","v"]}"#)
+            == "broken conversation: the texts have 1 <image>, but \"images\" has 2")
     }
 
     @Test func rowsThatFitNothingSayWhy() {
@@ -157,7 +164,7 @@ import Testing
     @Test func placeholdersAreFilled() throws {
         let schema = RowSchema(substitutions: ["{{name}}": "Martlet", "{{author}}": "us"])
         let row = try convert(#"{"query":"who?","response":"I am {{name}} by {{author}}"}"#, schema)
-        #expect(row.messages.last?.text == "I am Martlet by us")
+        #expect(row.conversation.messages.last?.text == "I am Martlet by us")
     }
 
     /// Rows of each file of the shared data, and how many a schema takes.

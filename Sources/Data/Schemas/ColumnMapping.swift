@@ -32,6 +32,8 @@ package struct ColumnMapping: Sendable, Equatable {
         ("rejected_response", ["rejected_response", "rejected"]),
     ]
 
+    var identity: String { "\(renames.sorted { $0.key < $1.key })|\(isAutomatic)|\(pattern.map { "\($0)" } ?? "")" }
+
     func renamed(_ row: JSONObject) -> JSONObject {
         if renames.isEmpty { return row }
         // A column named by the user wins over one that bears the known name by itself.

@@ -5,7 +5,7 @@ struct QueryReader {
     let columns: ColumnMapping
     init(_ columns: ColumnMapping) { self.columns = columns }
 
-    func read(_ row: JSONObject, _ out: inout TrainingRow, _ used: inout Set<String>) throws {
+    func read(_ row: JSONObject, _ out: inout RowDraft, _ used: inout Set<String>) throws {
         var query: String?
         if columns.isAutomatic, let instruction = row["instruction"]?.string, row["query"] == nil {
             // Alpaca: the input follows the instruction on a line of its own.
@@ -13,13 +13,12 @@ struct QueryReader {
             query = input.isEmpty ? instruction : instruction.isEmpty ? input : instruction + "\n" + input
             used.formUnion(["instruction", "input"])
         } else if let found = columns.find("query", in: row, except: used) {
+            used.insert(found.column)
             // Preference sets may keep whole messages in "prompt".
             if found.value.array != nil {
                 out.messages = try MessageReader.messages(found.value, found.column)
-                used.insert(found.column)
             } else {
                 query = try text(found.value, found.column)
-                used.insert(found.column)
             }
         }
         var response: String?
@@ -31,16 +30,16 @@ struct QueryReader {
                 response = try text(found.value.array?.first ?? found.value, found.column)
             }
         }
-        for round in try history(row["history"]) { out.messages.append(round) }
+        out.messages += try history(row["history"])
         used.insert("history")
-        if let query { out.messages.append(RowMessage(.user, query)) }
+        if let query { out.messages.append(RowDraft.message("user", query)) }
         if let response {
             out.isText = out.messages.isEmpty
-            out.messages.append(RowMessage(.assistant, response))
+            out.messages.append(RowDraft.message("assistant", response))
         }
     }
 
-    private func history(_ json: JSON?) throws -> [RowMessage] {
+    private func history(_ json: JSON?) throws -> [JSON] {
         guard var json, !json.isNull else { return [] }
         if let text = json.string {
             if text.isEmpty { return [] }
@@ -49,11 +48,11 @@ struct QueryReader {
         }
         guard let rounds = json.array else { throw SchemaMismatch("wrong type: history is a \(json.typeName)") }
         if rounds.first?.object != nil { return try MessageReader.messages(json, "history") }
-        return try rounds.flatMap { round -> [RowMessage] in
+        return try rounds.flatMap { round -> [JSON] in
             guard let question = round[0]?.string, let answer = round[1]?.string, round.array?.count == 2 else {
                 throw SchemaMismatch("wrong type: a round of history is not [question, answer]")
             }
-            return [RowMessage(.user, question), RowMessage(.assistant, answer)]
+            return [RowDraft.message("user", question), RowDraft.message("assistant", answer)]
         }
     }
 

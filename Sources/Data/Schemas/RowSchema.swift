@@ -1,4 +1,5 @@
 import JSON
+import Template
 
 /// Brings rows of any known schema into one form.
 package struct RowSchema: Sendable {
@@ -30,6 +31,9 @@ package struct RowSchema: Sendable {
         self.substitutions = substitutions
     }
 
+    /// Changes with every setting, for caches.
+    var identity: String { "\(purpose.rawValue)|\(columns.identity)|\(system ?? "")|\(substitutions.sorted { $0.key < $1.key })" }
+
     /// Converts a row.
     /// - Throws: `Reject` with the reason.
     package func convert(_ row: SourceRow) throws(Reject) -> TrainingRow {
@@ -46,63 +50,86 @@ package struct RowSchema: Sendable {
     }
 
     func convert(_ row: JSONObject) throws -> TrainingRow {
-        var out = TrainingRow()
+        var draft = RowDraft()
         var used: Set<String> = []
         func take(_ known: String) -> JSON? {
             guard let found = columns.find(known, in: row, except: used) else { return nil }
             used.insert(found.column)
             return found.value
         }
-        out.images = try Media.list(take("images"), "images")
-        out.videos = try Media.list(take("videos"), "videos")
-        out.audios = try Media.list(take("audios"), "audios")
-        if let tools = take("tools") { out.tools = try Tools.list(tools) }
-        if let margin = row["margin"]?.double { out.margin = Float(margin) }
+        var images = try MediaColumns.list(take("images"), "images")
+        let videos = try MediaColumns.list(take("videos"), "videos")
+        let audios = try MediaColumns.list(take("audios"), "audios")
+        let tools = take("tools") ?? .null
         if let pattern = columns.pattern {
             let filled = try pattern.fill(row)
-            out.messages = (filled.prompt.map { [RowMessage(.user, $0)] } ?? []) + [RowMessage(.assistant, filled.answer)]
-            out.isText = filled.prompt == nil
+            draft.messages = filled.prompt.map { [RowDraft.message("user", $0)] } ?? []
+            draft.messages.append(RowDraft.message("assistant", filled.answer))
+            draft.isText = filled.prompt == nil
         } else if let messages = take("messages") {
-            out.messages = try MessageReader.messages(messages, "messages")
+            draft.messages = try MessageReader.messages(messages, "messages")
         } else if row["chosen_messages"] == nil {
-            try QueryReader(columns).read(row, &out, &used)
+            try QueryReader(columns).read(row, &draft, &used)
         }
-        if let system = take("system")?.string, !system.isEmpty, out.messages.first?.role != .system {
-            out.messages.insert(RowMessage(.system, system), at: 0)
+        if let own = take("system")?.string, !own.isEmpty { Self.insert(system: own, in: &draft.messages) }
+        try PreferenceReader.read(row, &draft, &used)
+        if let system, !draft.isText {
+            Self.insert(system: system, in: &draft.messages)
+            if var rejected = draft.rejected {
+                Self.insert(system: system, in: &rejected)
+                draft.rejected = rejected
+            }
         }
-        try PreferenceReader.read(row, &out, &used)
+        try check(draft)
+        draft.messages = MediaColumns.replaceTags(draft.messages, &images)
+        func conversation(_ messages: [JSON]) throws -> Conversation {
+            do throws(ConversationError) {
+                return try Conversation([
+                    "messages": .array(messages), "tools": tools, "images": .array(images), "videos": .array(videos),
+                    "audios": .array(audios), "chat_template_kwargs": row["chat_template_kwargs"] ?? .null,
+                ])
+            } catch { throw SchemaMismatch("broken conversation: \(error)") }
+        }
+        var out = TrainingRow(try conversation(draft.messages))
+        out.isText = draft.isText
+        if let rejected = draft.rejected {
+            var unused: [JSON] = []
+            out.rejected = try conversation(MediaColumns.replaceTags(rejected, &unused))
+        }
         if let label = columns.find("label", in: row, except: used) {
             used.insert(label.column)
             out.label = label.value.bool.map { $0 ? 1 : 0 } ?? label.value.double.map { Float($0) }
         }
-        Media.replaceTags(&out)
-        if let system, !out.isText { out.insertSystem(system) }
+        if purpose == .label, out.label == nil {
+            throw SchemaMismatch("no label: wanted a column \"label\" that is true or false")
+        }
+        out.margin = row["margin"]?.double.map { Float($0) }
         out.extra = row
         for key in used { out.extra[key] = nil }
-        try check(out)
         return out
     }
 
-    private func check(_ row: TrainingRow) throws {
-        guard let last = row.messages.last else {
+    private static func insert(system text: String, in messages: inout [JSON]) {
+        if messages.first?.role != "system" { messages.insert(RowDraft.message("system", text), at: 0) }
+    }
+
+    private func check(_ row: RowDraft) throws {
+        guard let last = row.messages.last?.role else {
             throw SchemaMismatch(
                 "no known columns: wanted messages, conversations, instruction and output, query and response, or text")
         }
         if purpose == .prompt { return }
-        guard last.role == .assistant else {
-            throw SchemaMismatch("no answer: the last message is from the \(last.role.rawValue)")
+        guard last == "assistant" || last == "tool_call" else {
+            throw SchemaMismatch("no answer: the last message is from the \(last)")
         }
-        switch purpose {
-        case .pair:
-            guard let rejected = row.rejected else {
-                throw SchemaMismatch("no pair: wanted rejected_response, rejected_messages, or chosen and rejected")
-            }
-            guard rejected.last?.role == .assistant else { throw SchemaMismatch("no pair: the rejected side has no answer") }
-            if rejected == row.messages { throw SchemaMismatch("no pair: chosen and rejected are the same") }
-        case .label:
-            if row.label == nil { throw SchemaMismatch("no label: wanted a column \"label\" that is true or false") }
-        case .answer, .prompt: break
+        guard purpose == .pair else { return }
+        guard let rejected = row.rejected else {
+            throw SchemaMismatch("no pair: wanted rejected_response, rejected_messages, or chosen and rejected")
         }
+        guard let other = rejected.last?.role, other == "assistant" || other == "tool_call" else {
+            throw SchemaMismatch("no pair: the rejected side has no answer")
+        }
+        if rejected == row.messages { throw SchemaMismatch("no pair: chosen and rejected are the same") }
     }
 
     private func substituted(_ json: JSON) -> JSON {
@@ -114,12 +141,5 @@ package struct RowSchema: Sendable {
         case .object(let object): return .object(JSONObject(object.map { ($0.key, substituted($0.value)) }))
         default: return json
         }
-    }
-}
-
-extension TrainingRow {
-    mutating func insertSystem(_ text: String) {
-        if messages.first?.role != .system { messages.insert(RowMessage(.system, text), at: 0) }
-        if let other = rejected, other.first?.role != .system { rejected?.insert(RowMessage(.system, text), at: 0) }
     }
 }
