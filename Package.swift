@@ -76,6 +76,7 @@ let systemLibraries: [Target] = [
     system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 ]
@@ -89,7 +90,7 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
-    room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams", "Template"]),
+    room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams", "Template", "YAML"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
@@ -103,6 +104,9 @@ let rooms: [Target] = [
     .executableTarget(
         name: "martlet", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginKit", "Template", "Training"],
         path: "Sources/martlet"),
+    room("Template", ["JSON"]),
+    room("YAML", ["CYAML", "JSON"]),
+    .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
 ]
 
 /// Targets that several plugins link statically.
@@ -171,6 +175,7 @@ let tests: [Target] = [
     .testTarget(
         name: "TokenizersTests", dependencies: ["CZlib", "Host", "JSON", "PluginAPI", "PluginKit", "TokenizerCore"],
         path: "Tests/TokenizersTests"),
+    .testTarget(name: "YAMLTests", dependencies: ["JSON", "YAML"], path: "Tests/YAMLTests"),
 ]
 
 // MARK: The package
