@@ -22,6 +22,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Datasets/CSV", links: ["Streams"]),
     Plugin(folder: "Datasets/JSON", links: ["RowCheck", "Streams"]),
     Plugin(folder: "Datasets/JSONL", links: ["RowCheck", "Streams"]),
+    Plugin(folder: "Datasets/Parquet", links: ["Files", "Streams"]),
     Plugin(folder: "Datasets/Text", links: ["Streams"]),
     Plugin(folder: "Devices/CPU", links: ["CPUKernels"], exclude: ["Kernels"]),
     Plugin(folder: "Losses/DPO"),
@@ -154,9 +155,10 @@ let tests: [Target] = [
     .testTarget(
         name: "DatasetsTests",
         dependencies: [
-            "DatasetsCSV", "DatasetsJSON", "DatasetsJSONL", "DatasetsText", "JSON", "PluginKit", "Streams",
+            "DatasetsCSV", "DatasetsJSON", "DatasetsJSONL", "DatasetsParquet", "DatasetsText", "JSON", "PluginKit",
+            "Streams",
         ],
-        path: "Tests/DatasetsTests",
+        path: "Tests/DatasetsTests", exclude: ["Goldens"],
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(

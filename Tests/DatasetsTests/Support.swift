@@ -45,3 +45,16 @@ func read(_ format: any DatasetFormat) throws -> Reading {
         }
     }
 }
+
+/// The bytes of a file, or nil where there is none.
+func contents(_ path: String) -> [UInt8]? {
+    guard let handle = fopen(path, "r") else { return nil }
+    defer { fclose(handle) }
+    var out: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+        let count = fread(&buffer, 1, buffer.count, handle)
+        if count == 0 { return out }
+        out.append(contentsOf: buffer[..<count])
+    }
+}

@@ -45,7 +45,7 @@ import YAML
             } catch { return error.description }
         }
         #expect(message("a: 1\na: 2") == "line 2, column 1: the key \"a\" stands twice")
-        #expect(message("a: [1, 2")?.hasPrefix("line 1") == true)
+        #expect(message("a: [1, 2")?.hasPrefix("line 2") == true)
         #expect(message("*x") == "line 1, column 1: the alias *x names nothing before it")
         #expect(message(String(repeating: "[", count: 5000))?.contains("deeper") == true)
         var bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
