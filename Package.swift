@@ -102,12 +102,10 @@ let rooms: [Target] = [
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
     room("Training", ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit"]),
+    room("YAML", ["CYAML", "JSON"]),
     .executableTarget(
         name: "martlet", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginKit", "Template", "Training"],
         path: "Sources/martlet"),
-    room("Template", ["JSON"]),
-    room("YAML", ["CYAML", "JSON"]),
-    .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
 ]
 
 /// Targets that several plugins link statically.
