@@ -45,8 +45,8 @@ let attentionBuilders: [String: KernelBuilder] = [
             return mk_attention_backward_scratch_bytes(&pool, &shape)
         }) { step in
             let inputs = try (0..<6).map { try step.place(input: $0) }
-            let sinks = step.optionalPlace(input: 6)
-            let (out, lse) = (try step.place(input: 7), try step.place(input: 8))
+            let sinks = step.optionalPlace(input: 8)
+            let (out, lse) = (try step.place(input: 6), try step.place(input: 7))
             let gradients = try (0..<4).map { try step.place(output: $0) }
             let (form, scratch) = (attentionShape(step, from: 1), step.scratchPlace)
             return { run in

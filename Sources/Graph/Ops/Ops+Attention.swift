@@ -39,12 +39,12 @@ private let attentionOp = Op(
         return [ValueType([q[0], q[1], v[2]]), ValueType([q[0], q[1]])]
     },
     gradient: { d in
-        let inputs = [d.dy] + (0..<6).map { d.input($0) } + [d.node.outputs[0], d.node.outputs[1]]
+        let inputs = [d.dy] + (0..<5).map { d.input($0) } + [d.node.outputs[0], d.node.outputs[1], d.input(5)]
         let out = try d.graph.emit("attention_backward", inputs, d.attributes.pairs)
         return [out[0], out[1], out[2], nil, nil, d.has(5) ? out[3] : nil]
     },
     reference: { context throws(GraphError) in
-        let a = AttentionReference(context, from: 0)
+        let a = AttentionReference(context, from: 0, sinks: 5)
         var out = [Double](repeating: 0, count: context.outputs[0].count)
         var lse = [Double](repeating: 0, count: context.outputs[1].count)
         a.forEachRow { t, h, keys in
@@ -59,15 +59,16 @@ private let attentionOp = Op(
 
 private let attentionBackwardOp = Op(
     "attention_backward", "gradients of attention to q, k, v and the sinks",
-    inputs: ["dout [Tq, H, Dv]"] + attentionInputs + ["out", "lse"], attributes: attentionRules,
+    inputs: ["dout [Tq, H, Dv]"] + attentionInputs.dropLast() + ["out", "lse", "sinks [H]"], optional: 1,
+    attributes: attentionRules,
     infer: { context throws(GraphError) in
         let (q, v) = try checkAttention(context, from: 1)
         let k = try context.shape(2)
         try context.expect(0, [q[0], q[1], v[2]])
-        return [ValueType(q), ValueType(k), ValueType(v), ValueType(context.has(6) ? [q[1]] : [0])]
+        return [ValueType(q), ValueType(k), ValueType(v), ValueType(context.has(8) ? [q[1]] : [0])]
     },
     reference: { context throws(GraphError) in
-        let a = AttentionReference(context, from: 1)
+        let a = AttentionReference(context, from: 1, sinks: 8)
         let dout = context.values(0)
         var dq = [Double](repeating: 0, count: context.outputs[0].count)
         var dk = [Double](repeating: 0, count: context.outputs[1].count)
@@ -101,11 +102,11 @@ private struct AttentionReference {
     let causal: Bool
     let window: Int
 
-    init(_ context: Op.Evaluation, from first: Int) {
+    init(_ context: Op.Evaluation, from first: Int, sinks at: Int) {
         q = context.values(first)
         k = context.values(first + 1)
         v = context.values(first + 2)
-        sinks = context.has(first + 5) ? context.values(first + 5) : []
+        sinks = context.has(at) ? context.values(at) : []
         heads = context.shape(first)[1]
         width = context.shape(first)[2]
         keyHeads = context.shape(first + 1)[1]
