@@ -78,6 +78,7 @@ let systemLibraries: [Target] = [
     system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+    system("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 ]
@@ -92,12 +93,16 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
     room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams", "Template", "YAML"]),
+    room("Conformance", ["CLinux", "Files", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
     room("Host", ["CLinux", "Files", "JSON", "PluginAPI", "PluginKit"]),
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
     room("Hub", ["CCrypto", "CCurl", "CSQLite", "CZlib", "Files", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room("Host", ["CLinux", "CSodium", "Files", "JSON", "PluginAPI", "PluginKit"]),
+    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
@@ -105,6 +110,9 @@ let rooms: [Target] = [
     room("YAML", ["CYAML", "JSON"]),
     .executableTarget(
         name: "martlet", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginKit", "Template", "Training"],
+    .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
+    room("Template", ["JSON"]),
+    .executableTarget(name: "martlet", dependencies: ["Conformance", "Files", "Graph", "Host", "JSON", "Model", "PluginKit"],
         path: "Sources/martlet"),
 ]
 

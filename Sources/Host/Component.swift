@@ -37,7 +37,7 @@ package struct Component: @unchecked Sendable {
     }
 
     /// As the contract's struct, for another plugin.
-    var raw: mt_component {
+    package var raw: mt_component {
         var raw = mt_component()
         raw.struct_size = UInt32(MemoryLayout<mt_component>.size)
         raw.priority = Int32(clamping: priority)

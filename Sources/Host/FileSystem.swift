@@ -5,13 +5,13 @@ import Glibc
 package enum FileSystem {
     /// The whole of a regular file.
     /// - Parameter limit: Bytes above which the file is refused.
-    static func read(_ path: String, limit: Int) throws(HostError) -> [UInt8] {
+    package static func read(_ path: String, limit: Int) throws(HostError) -> [UInt8] {
         do throws(FileError) {
             let file = try MappedFile(path)
             guard file.bytes.count <= limit else {
                 throw FileError(path, "its size", found: "\(file.bytes.count) bytes", wanted: "at most \(limit)")
             }
-            return Array(file.bytes)
+            return withExtendedLifetime(file) { Array(file.bytes) }
         } catch {
             throw HostError(error)
         }

@@ -4,12 +4,12 @@ import PluginAPI
 import PluginKit
 
 /// An opened plugin library. It stays mapped for the life of the process: code and tables of it may be in use anywhere.
-struct Library {
-    let path: String
+package struct Library {
+    package let path: String
     private let handle: UnsafeMutableRawPointer
 
     /// Links the library at once, keeping its symbols to itself.
-    init(path: String, plugin: String) throws(HostError) {
+    package init(path: String, plugin: String) throws(HostError) {
         guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | martlet_rtld_nodelete) else {
             let cause = dlerror().map { String(cString: $0) } ?? "no reason given"
             let missing = cause.contains("cannot open shared object file")
@@ -21,10 +21,10 @@ struct Library {
         self.handle = handle
     }
 
-    func symbol(_ name: String) -> UnsafeMutableRawPointer? { dlsym(handle, name) }
+    package func symbol(_ name: String) -> UnsafeMutableRawPointer? { dlsym(handle, name) }
 
     /// Asks the entry for the descriptor.
-    func descriptor(host: UnsafePointer<mt_host>, plugin: String) throws(HostError) -> UnsafePointer<mt_plugin> {
+    package func descriptor(host: UnsafePointer<mt_host>, plugin: String) throws(HostError) -> UnsafePointer<mt_plugin> {
         guard let symbol = symbol(MT_PLUGIN_ENTRY_SYMBOL) else {
             throw HostError(
                 .entry, plugin, "\(path) does not export \(MT_PLUGIN_ENTRY_SYMBOL)",

@@ -2,9 +2,9 @@ import PluginAPI
 import PluginKit
 
 /// A plugin whose code runs in this process. Made in three steps; a failure in any leaves nothing registered.
-struct LoadedPlugin {
-    let manifest: Manifest
-    let components: [Component]
+package struct LoadedPlugin {
+    package let manifest: Manifest
+    package let components: [Component]
 
     /// The most components that one plugin may offer.
     private static let componentLimit = 4096
@@ -12,7 +12,7 @@ struct LoadedPlugin {
     /// - Parameters:
     ///   - library: Path of the library, already allowed by the policy.
     ///   - host: What the plugin is given.
-    init(_ manifest: Manifest, library path: String, host: UnsafePointer<mt_host>, machine: Machine) throws(HostError) {
+    package init(_ manifest: Manifest, library path: String, host: UnsafePointer<mt_host>, machine: Machine) throws(HostError) {
         try manifest.checkFit(machine)
         try ELFHeader.check(path, plugin: manifest.id, architecture: machine.architecture)
         let library = try Library(path: path, plugin: manifest.id)
@@ -31,7 +31,7 @@ struct LoadedPlugin {
     private static let descriptorSize = MemoryLayout<mt_plugin>.size
 
     /// Copies the descriptor and holds it against the manifest.
-    private static func checked(
+    package static func checked(
         _ pointer: UnsafePointer<mt_plugin>, _ manifest: Manifest, _ machine: Machine
     ) throws(HostError) -> mt_plugin {
         let size = UnsafeRawPointer(pointer).load(as: UInt32.self)
@@ -74,7 +74,7 @@ struct LoadedPlugin {
         return descriptor
     }
 
-    private static func initialize(_ descriptor: mt_plugin, _ host: UnsafePointer<mt_host>, _ id: String) throws(HostError) {
+    package static func initialize(_ descriptor: mt_plugin, _ host: UnsafePointer<mt_host>, _ id: String) throws(HostError) {
         guard let initialize = descriptor.`init` else { return }
         var error = mt_error()
         error.struct_size = UInt32(MemoryLayout<mt_error>.size)
@@ -83,7 +83,7 @@ struct LoadedPlugin {
     }
 
     /// All components, held against the manifest's claims: each claim kept, and nothing beside them.
-    private static func enumerate(_ descriptor: mt_plugin, _ manifest: Manifest) throws(HostError) -> [Component] {
+    package static func enumerate(_ descriptor: mt_plugin, _ manifest: Manifest) throws(HostError) -> [Component] {
         guard let count = descriptor.component_count?(descriptor.ctx), let describe = descriptor.component else { return [] }
         guard 0...componentLimit ~= count else {  // size_t comes as Int, so a huge one is negative
             throw HostError(

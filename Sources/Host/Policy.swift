@@ -7,6 +7,12 @@ package struct Policy: Sendable {
     /// When not nil, only these plugin ids.
     package var allow: Set<String>?
     package var deny: Set<String> = []
+    /// SHA-256 of libraries, by plugin id.
+    package var digests: [String: String] = [:]
+    /// Ed25519 public keys by publisher.
+    package var publishers: [String: String] = [:]
+    /// Every plugin must be signed by one of the publishers.
+    package var requiresSignature = false
 
     package init() {}
 
@@ -16,6 +22,9 @@ package struct Policy: Sendable {
             "plugins must lie below one of these; relative to this file"),
         .optional("allow", .list(of: .text(.identifier)), "the only plugin ids that may be loaded"),
         .optional("deny", .list(of: .text(.identifier)), "plugin ids that are never loaded"),
+        .optional("sha256", .map(of: .text(.digest)), "plugin id → digest that its library must have"),
+        .optional("publishers", .map(of: .text(.digest)), "publisher → Ed25519 public key, 64 hexadecimal digits"),
+        .optional("require_signed", .boolean, "true: every plugin must be signed by one of the publishers"),
     ])
 
     init(_ value: JSON?, base: String, document: CheckedDocument) throws(HostError) {
@@ -27,6 +36,14 @@ package struct Policy: Sendable {
             searchDirectories.append(real)
         }
         allow = value?["allow"]?.array.map { Set($0.compactMap(\.string)) }
+        func texts(_ key: String) -> [String: String] {
+            Dictionary(
+                (value?[key]?.object ?? JSONObject()).compactMap { key, value in value.string.map { (key, $0) } },
+                uniquingKeysWith: { $1 })
+        }
+        digests = texts("sha256")
+        publishers = texts("publishers")
+        requiresSignature = value?["require_signed"]?.bool ?? false
         deny = Set((value?["deny"]?.array ?? []).compactMap(\.string))
     }
 
@@ -45,6 +62,18 @@ package struct Policy: Sendable {
     /// Judges the library before it is opened.
     package func check(library path: String, of manifest: Manifest) throws(HostError) {
         try checkPlace(path, of: manifest.id)
+        if let wanted = digests[manifest.id] {
+            let found = try Digest.sha256(file: path)
+            guard found == wanted else {
+                throw HostError(
+                    .policy, manifest.id, "\(path) has sha256 \(found), policy.sha256 wants \(wanted)",
+                    fix: "install it again, or run martlet plugin add if the change is meant")
+            }
+        }
+        // A publisher whom the policy names always has to have signed.
+        if requiresSignature || manifest.publisher.map({ publishers[$0] != nil }) ?? false {
+            try Signature.check(manifest, library: path, publishers: publishers)
+        }
     }
 
     private func checkPlace(_ path: String, of id: String) throws(HostError) {

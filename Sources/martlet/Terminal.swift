@@ -1,4 +1,6 @@
+import Files
 import Glibc
+import Host
 
 /// Standard output and standard error.
 enum Terminal {
@@ -14,6 +16,19 @@ enum Terminal {
                 if count <= 0 { return }
                 sent += count
             }
+        }
+    }
+
+    /// Writes a file for the user alone to change; refuses to write over one when it is to be new.
+    static func save(_ text: String, to path: String, isNew: Bool = false) throws {
+        if isNew, System.kind(of: path) != nil { throw UsageError("\(path) exists already; move it away") }
+        let mode: mode_t = path.hasSuffix(".secret") ? 0o600 : 0o644
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw HostError(.io, path, "cannot be created: \(System.lastError)") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw HostError(.io, path, "cannot be written: \(System.lastError)")
         }
     }
 

@@ -2,6 +2,8 @@
 #ifndef MARTLET_CLINUX_H
 #define MARTLET_CLINUX_H
 
+#include <fenv.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -29,5 +31,13 @@ static inline void martlet_write_output(const void *text, size_t size) {
 }
 
 static inline int martlet_flush_output(void) { return fflush(stdout); }
+
+/* Bytes that malloc has handed out and not got back. */
+static inline size_t martlet_heap_in_use(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static inline int martlet_rounding_mode(void) { return fegetround(); }
 
 #endif

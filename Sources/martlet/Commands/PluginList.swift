@@ -4,7 +4,7 @@ import JSON
 /// `martlet plugin list`: from manifests alone; no library is opened.
 enum PluginList: Command {
     static let name = "list"
-    static let summary = "what is installed, from manifests alone"
+    static let summary = "What is installed, from manifests alone"
     static let flags = [Flag("kind", .text, "Only plugins that offer this kind, such as model")]
     static let operandCount = 0...0
 

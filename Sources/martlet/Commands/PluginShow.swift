@@ -4,7 +4,7 @@ import JSON
 /// `martlet plugin show ID`: one plugin's manifest and state; its library is not opened.
 enum PluginShow: Command {
     static let name = "show"
-    static let summary = "one plugin's manifest and state"
+    static let summary = "One plugin's manifest and state"
     static let operands = "ID"
     static let operandCount = 1...1
 

@@ -1,0 +1,72 @@
+import Host
+import PluginAPI
+import PluginKit
+
+/// The plugin under question.
+package struct Subject {
+    package let manifestPath: String
+    /// The library; nil when it is in none of the usual places.
+    package let library: String?
+
+    /// - Parameter path: A plugin's directory, its plugin.json, or its library beside one.
+    package init(_ path: String) throws(HostError) {
+        guard let real = FileSystem.real(path) else { throw HostError(.io, path, "does not exist", fix: "name a plugin's directory") }
+        let directory = FileSystem.isDirectory(real) ? real : FileSystem.parent(of: real)
+        manifestPath = "\(directory)/plugin.json"
+        guard let manifest = try? Manifest(path: manifestPath), let installation = try? Installation.standard() else {
+            library = nil
+            return
+        }
+        library = try? installation.library(of: manifest)
+    }
+
+    func manifest() throws(HostError) -> Manifest { try Manifest(path: manifestPath) }
+
+    func libraryPath() throws -> String {
+        guard let library else { throw Breach("the library \(try manifest().library) is neither beside plugin.json nor beside martlet") }
+        return library
+    }
+
+    /// The descriptor, by a host as given.
+    func descriptor(_ services: Services = .quiet) throws -> UnsafePointer<mt_plugin> {
+        let id = try manifest().id
+        return try Library(path: libraryPath(), plugin: id).descriptor(host: services.handle, plugin: id)
+    }
+
+    /// The descriptor, checked, with init done.
+    func initialized(_ services: Services = .quiet) throws -> mt_plugin {
+        let manifest = try manifest()
+        let plugin = try LoadedPlugin.checked(try descriptor(services), manifest, .current)
+        try LoadedPlugin.initialize(plugin, services.handle, manifest.id)
+        return plugin
+    }
+
+    /// The components of a kind, opened.
+    func components(_ kind: String) throws -> [Component] {
+        let found = try LoadedPlugin.enumerate(try initialized(), try manifest()).filter { $0.kind == kind }
+        if found.isEmpty { throw Skip(reason: "offers no \(kind)") }
+        return found
+    }
+}
+
+extension Services {
+    /// A host that keeps its log to itself, so that what a plugin writes is the plugin's own.
+    static var quiet: Services { Services(log: Log(least: .error) { _, _, _ in }) }
+}
+
+extension mt_plugin {
+    /// Asks for component `index` into a buffer of `size` bytes, and gives status, message and the buffer.
+    func describe(_ index: Int, size: Int = MemoryLayout<mt_component>.size) -> (status: mt_status, message: String, raw: mt_component, tail: [UInt8]) {
+        let capacity = 256
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        defer { buffer.deallocate() }
+        buffer.initializeMemory(as: UInt8.self, repeating: 0xAA, count: capacity)
+        buffer.storeBytes(of: UInt32(size), as: UInt32.self)
+        var error = mt_error()
+        error.struct_size = UInt32(MemoryLayout<mt_error>.size)
+        let status = component?(ctx, index, buffer.assumingMemoryBound(to: mt_component.self), &error) ?? MT_ERROR
+        let message = withUnsafeBytes(of: error.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let tail = Array(UnsafeRawBufferPointer(start: buffer + max(size, 4), count: capacity - max(size, 4)))
+        return (status, message, buffer.load(as: mt_component.self), tail)
+    }
+}

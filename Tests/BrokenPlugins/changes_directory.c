@@ -1,0 +1,3 @@
+/* fails state: it changes the working directory */
+#define AT_INIT if (chdir("/")) return MT_IO;
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* fails deinit: its deinit crashes */
+#define AT_DEINIT abort();
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* fails entry: its entry aborts */
+#define AT_ENTRY abort();
+#include "plugin.h"

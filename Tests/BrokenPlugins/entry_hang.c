@@ -1,0 +1,3 @@
+/* fails entry: its entry never returns */
+#define AT_ENTRY for (;;) sleep(1);
+#include "plugin.h"

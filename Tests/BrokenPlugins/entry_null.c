@@ -1,0 +1,3 @@
+/* fails entry: its entry returns NULL without a message */
+#define AT_ENTRY return NULL;
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* fails init: its init follows a wild pointer */
+#define AT_INIT raise(SIGSEGV);
+#include "plugin.h"

@@ -1,0 +1,3 @@
+/* fails init: its init never returns */
+#define AT_INIT for (;;) sleep(1);
+#include "plugin.h"

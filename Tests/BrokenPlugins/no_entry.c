@@ -1,0 +1,3 @@
+/* fails entry: it exports no entry */
+#define NO_ENTRY
+#include "plugin.h"

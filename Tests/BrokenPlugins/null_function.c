@@ -1,0 +1,3 @@
+/* fails tables: a required function is NULL */
+#define FLUSH NULL
+#include "plugin.h"

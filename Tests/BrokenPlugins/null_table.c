@@ -1,0 +1,3 @@
+/* fails components: its component has no table */
+#define AT_END mine.table = NULL;
+#include "plugin.h"

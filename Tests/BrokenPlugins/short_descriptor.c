@@ -1,0 +1,3 @@
+/* fails descriptor: its descriptor is too short */
+#define PLUGIN_SIZE 16
+#include "plugin.h"

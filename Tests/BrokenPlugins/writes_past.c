@@ -1,0 +1,3 @@
+/* fails short-struct: it ignores the caller's struct_size */
+#define LIMIT(size) (size)
+#include "plugin.h"

@@ -1,0 +1,95 @@
+import Foundation
+import Host
+import PluginAPI
+import Testing
+
+@Suite("Trust")
+struct TrustTests {
+    /// FIPS 180-4's example: SHA-256 of "abc".
+    @Test func digestsAreSHA256() throws {
+        let scratch = try Scratch()
+        let path = try scratch.write("abc", "abc")
+        #expect(try Digest.sha256(file: path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    }
+
+    @Test func aPinnedLibraryThatChangedIsRefused() throws {
+        let scratch = try Scratch()
+        try scratch.plugin("a")
+        let digest = try Digest.sha256(file: "\(scratch.path)/a/libtiny.so")
+        _ = try scratch.registry(#""policy": {"sha256": {"test.tiny": "\#(digest)"}}"#).find(kind: MT_KIND_LOGGER, id: "count")
+        let wrong = String(repeating: "0", count: 64)
+        let registry = try scratch.registry(#""policy": {"sha256": {"test.tiny": "\#(wrong)"}}"#)
+        let error = try #require(refusal { try registry.find(kind: MT_KIND_LOGGER, id: "count") })
+        #expect(error.code == .policy)
+        #expect(error.message.contains("has sha256 \(digest), policy.sha256 wants \(wrong)"))
+    }
+
+    @Test func signedModifiedForgedAndUnsignedAreToldApart() throws {
+        let scratch = try Scratch()
+        try scratch.plugin("a")
+        let keys = try Digest.makeKeys()
+        let manifest = try Manifest(path: "\(scratch.path)/a/plugin.json")
+        let library = "\(scratch.path)/a/libtiny.so"
+        func outcome(_ publishers: String) throws -> String {
+            let registry = try scratch.registry(#""policy": {"require_signed": true, "publishers": {\#(publishers)}}"#)
+            return refusal { try registry.find(kind: MT_KIND_LOGGER, id: "count") }?.message ?? "loaded"
+        }
+        let trusted = "\"acme\": \"\(keys.publicKey)\""
+        #expect(try outcome(trusted).hasPrefix("is not signed"))
+        _ = try Signature.write(for: manifest, library: library, publisher: "acme", secret: keys.secret)
+        #expect(try outcome("").hasPrefix("is signed by acme, whom policy.publishers does not name"))
+        let other = try Digest.makeKeys().publicKey
+        #expect(try outcome("\"acme\": \"\(other)\"") == "its signature is not that of acme")
+        #expect(try outcome(trusted) == "loaded")
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: library)) + Data([0])
+        try bytes.write(to: URL(fileURLWithPath: library))
+        #expect(try outcome(trusted).hasPrefix("was modified after it was signed"))
+    }
+
+    @Test func aPluginIsAddedPinnedAndRemoved() throws {
+        let scratch = try Scratch()
+        try scratch.plugin("elsewhere/a", defines: ["-fvisibility=hidden"])
+        let file = try scratch.write("etc/plugins.json", #"{"schema": 1}"#)
+        let manifest = try Manifest(path: "\(scratch.path)/elsewhere/a/plugin.json")
+        let digest = try Digest.sha256(file: "\(scratch.path)/elsewhere/a/libtiny.so")
+        try InstallationFile(path: file).add(manifest, digest: digest)
+        var installation = try Installation(path: file)
+        installation.scan()
+        #expect(installation.manifests.map(\.id) == ["test.tiny"])
+        #expect(installation.policy.digests == ["test.tiny": digest])
+        try InstallationFile(path: file).remove(manifest)
+        installation = try Installation(path: file)
+        installation.scan()
+        #expect(installation.manifests.isEmpty)
+        #expect(installation.policy.digests.isEmpty)
+    }
+
+    /// strace ends the process at the k-th call of each kind that changes files.
+    @Test func aKillAtAnyMomentOfAddLeavesTheOldFileOrTheNew() throws {
+        guard FileManager.default.fileExists(atPath: "/usr/bin/strace") else { return }
+        let scratch = try Scratch()
+        try scratch.plugin("elsewhere/a")
+        let old = #"{"schema": 1}"#
+        let file = try scratch.write("etc/plugins.json", old)
+        let environment = ["MARTLET_PLUGINS_JSON": file]
+        let words = ["plugin", "add", "--no_check", "\(scratch.path)/elsewhere/a"]
+        #expect(try Project.run(Program.path, words, environment: environment).0 == 0)
+        let new = try String(contentsOfFile: file, encoding: .utf8)
+        var kills = 0
+        for call in ["write", "pwrite64", "openat", "fsync", "rename", "close"] {
+            for k in stride(from: 1, through: 120, by: call == "openat" || call == "close" ? 6 : 1) {
+                try scratch.write("etc/plugins.json", old)
+                let status = try Project.run(
+                    "/usr/bin/strace",
+                    ["-f", "-o", "/dev/null", "-e", "inject=\(call):signal=SIGKILL:when=\(k)", Program.path] + words,
+                    environment: environment
+                ).0
+                let found = try String(contentsOfFile: file, encoding: .utf8)
+                #expect(found == old || found == new, "killed at \(call) \(k)")
+                if status == 0 { break }
+                kills += 1
+            }
+        }
+        #expect(kills > 5)
+    }
+}
