@@ -79,6 +79,7 @@ let systemLibraries: [Target] = [
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
     system("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
+    system("CUTF8Proc", apt: "libutf8proc-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 ]
@@ -113,6 +114,7 @@ let rooms: [Target] = [
     .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
     room("Template", ["JSON"]),
     .executableTarget(name: "martlet", dependencies: ["Conformance", "Files", "Graph", "Host", "JSON", "Model", "PluginKit"],
+        name: "martlet", dependencies: ["Conformance", "Files", "Graph", "Host", "JSON", "Model", "PluginKit"],
         path: "Sources/martlet"),
 ]
 

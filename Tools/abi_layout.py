@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""The binary layout of the contract: size and field offsets of every public struct, and every constant.
+
+  Tools/abi_layout.py          compares with Tests/Goldens/abi/minor-N.txt of the present minor; status 1 on a difference
+  Tools/abi_layout.py --write  writes that file, once, when the minor is released
+"""
+import difflib
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+INCLUDE = ROOT / "Sources/PluginAPI/include"
+
+
+def fields(body):
+    """Names of the direct members of a struct's body."""
+    while True:  # the members of inner unions are at the union's own offset
+        flat = re.sub(r"\{[^{}]*\}", " ", body)
+        if flat == body:
+            break
+        body = flat
+    for part in body.split(";"):
+        pointer = re.search(r"\(\*(\w+)\)\s*\(", part)
+        name = pointer or re.search(r"(\w+)\s*(?:\[[^\]]*\]\s*)*$", part.strip())
+        if name:
+            yield name.group(1)
+
+
+def structs(text):
+    for match in re.finditer(r"\bstruct (mt_\w+)\s*\{", text):
+        depth, end = 1, match.end()
+        while depth:
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        yield match.group(1), text[match.end() : end - 1]
+
+
+def program():
+    files = sorted((INCLUDE / "martlet").glob("*.h")) + sorted((INCLUDE / "martlet/kinds").glob("*.h"))
+    text = "\n".join(re.sub(r"/\*.*?\*/", " ", f.read_text(), flags=re.S) for f in files)
+    lines = ["#include <martlet/martlet.h>", "#include <stdio.h>", "int main(void) {"]
+    for name, value in re.findall(r'^#define (MT_\w+) +(["\d]\S*|0x\w+)', text, flags=re.M):
+        if name == "MT_ABI_MINOR":
+            continue
+        show = f'"%s", {name}' if value.startswith('"') else f'"%lld", (long long){name}'
+        lines.append(f'printf("{name} = "); printf({show}); puts("");')
+    for name, body in structs(text):
+        lines.append(f'printf("%s: %zu bytes\\n", "{name}", sizeof(struct {name}));')
+        for field in fields(body):
+            lines.append(f'printf("  %4zu %s\\n", offsetof(struct {name}, {field}), "{field}");')
+    return "\n".join(lines + ["return 0;", "}"])
+
+
+def main():
+    with tempfile.TemporaryDirectory() as work:
+        source = pathlib.Path(work) / "layout.c"
+        source.write_text(program())
+        subprocess.run(["cc", "-std=gnu11", f"-I{INCLUDE}", "-o", f"{work}/layout", source], check=True)
+        now = subprocess.run([f"{work}/layout"], check=True, capture_output=True, text=True).stdout
+    minor = re.search(r"^#define MT_ABI_MINOR (\d+)", (INCLUDE / "martlet/base.h").read_text(), flags=re.M).group(1)
+    golden = ROOT / f"Tests/Goldens/abi/minor-{minor}.txt"
+    if "--write" in sys.argv:
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_text(now)
+        return 0
+    was = golden.read_text() if golden.exists() else ""
+    sys.stdout.writelines(difflib.unified_diff(was.splitlines(True), now.splitlines(True), str(golden), "the headers"))
+    return int(was != now)
+
+
+sys.exit(main())
