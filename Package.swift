@@ -103,18 +103,17 @@ let rooms: [Target] = [
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
     room("Hub", ["CCrypto", "CCurl", "CSQLite", "CZlib", "Files", "Host", "JSON", "PluginAPI", "PluginKit"]),
     room("Host", ["CLinux", "CSodium", "Files", "JSON", "PluginAPI", "PluginKit"]),
-    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
     room("Training", ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit"]),
     room("YAML", ["CYAML", "JSON"]),
     .executableTarget(
-        name: "martlet", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginKit", "Template", "Training"],
-    .executableTarget(name: "martlet", dependencies: ["Graph", "Host", "JSON", "Model", "PluginKit"], path: "Sources/martlet"),
-    room("Template", ["JSON"]),
-    .executableTarget(name: "martlet", dependencies: ["Conformance", "Files", "Graph", "Host", "JSON", "Model", "PluginKit"],
-        name: "martlet", dependencies: ["Conformance", "Files", "Graph", "Host", "JSON", "Model", "PluginKit"],
+        name: "martlet",
+        dependencies: [
+            "Conformance", "Data", "Files", "Graph", "Host", "JSON", "Model", "PluginKit", "Template", "Training",
+        ],
         path: "Sources/martlet"),
 ]
 

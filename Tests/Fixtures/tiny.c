@@ -38,7 +38,11 @@ static mt_status initialize(void *ctx, const mt_host *with, mt_error *error) {
 static void deinitialize(void *ctx) { (void)ctx; }
 static size_t count(void *ctx) { (void)ctx; return 1; }
 static mt_status component(void *ctx, size_t index, mt_component *out, mt_error *error) {
-    (void)ctx; (void)index; (void)error;
+    (void)ctx;
+    if (index > 0) {
+        if (error) __builtin_memcpy(error->message, "there is one component", 23);
+        return MT_INVALID;
+    }
     const mt_component mine = {sizeof mine, 0, MT_STR(MT_KIND_LOGGER), MT_STR(COMPONENT), MT_STR("counts events"), &table, NULL};
     uint32_t size = out->struct_size;
     __builtin_memcpy(out, &mine, size < sizeof mine ? size : sizeof mine);
