@@ -15,7 +15,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PROGRAM = ROOT / ".build/release/martlet"
+PROGRAM = pathlib.Path(os.environ.get("MARTLET", ROOT / ".build/release/martlet"))
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
 
 
