@@ -54,7 +54,8 @@ package struct MemoryPlan {
         scratch = Array(repeating: Place(slot: 0, offset: 0), count: steps.count)
         for (i, step) in steps.enumerated() {
             var taken: Set<Int> = []
-            for output in step.outputs where !isView[i] {
+            // What a step writes into a slot of the caller's has its place already.
+            for output in step.outputs where !isView[i] && external[output.index] == nil {
                 let size = graph.type(output).byteCount
                 if let target = targets[output.index], let place = external[target], step.isElementwise,
                     lastUse[target, default: -1] <= i
