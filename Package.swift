@@ -129,6 +129,9 @@ let shared: [Target] = [
         name: "TokenizerCore", dependencies: ["CPCRE2", "CUTF8Proc", "JSON", "PluginKit"], path: "Plugins/Tokenizers/Core",
         swiftSettings: [.unsafeFlags(["-enable-testing"])]),
     .executableTarget(name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers"),
+    .executableTarget(
+        name: "databench", dependencies: ["Data", "DatasetsJSONL", "JSON", "PluginAPI", "PluginKit"],
+        path: "Benchmarks/Data", linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
