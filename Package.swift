@@ -49,6 +49,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Models/MiniCPM"),
     Plugin(folder: "Models/Mistral"),
     Plugin(folder: "Models/Mixtral"),
+    Plugin(folder: "Models/ModernBERT"),
     Plugin(folder: "Models/OLMo"),
     Plugin(folder: "Models/OLMo2"),
     Plugin(folder: "Models/OLMoE"),
@@ -77,8 +78,9 @@ let systemLibraries: [Target] = [
     .systemLibrary(name: "CLinux", path: "Sources/System/CLinux"),
     system("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
     system("CUTF8Proc", apt: "libutf8proc-dev"),
-    system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
-    system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+    // Opened when first used; the headers are of libssl-dev and libcurl4-openssl-dev.
+    .target(name: "CCrypto", path: "Sources/System/CCrypto"),
+    .target(name: "CCurl", path: "Sources/System/CCurl"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
     system("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
@@ -100,7 +102,9 @@ let rooms: [Target] = [
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
     room("Graph", ["PluginAPI", "PluginKit"]),
-    room("Hub", ["CCrypto", "CCurl", "CSQLite", "CZlib", "Files", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room(
+        "Hub",
+        ["CCrypto", "CCurl", "CSQLite", "CZlib", "Files", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
     room("Host", ["CLinux", "CSodium", "Files", "JSON", "PluginAPI", "PluginKit"]),
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
@@ -111,7 +115,7 @@ let rooms: [Target] = [
     .executableTarget(
         name: "martlet",
         dependencies: [
-            "Conformance", "Data", "Files", "Graph", "Host", "JSON", "Model", "PluginKit", "Template", "Training",
+            "Conformance", "Data", "Files", "Graph", "Host", "Hub", "JSON", "Model", "PluginKit", "Template", "Training",
         ],
         path: "Sources/martlet"),
 ]
@@ -175,7 +179,8 @@ let tests: [Target] = [
     .testTarget(
         name: "HubTests",
         dependencies: [
-            "Files", "Hub", "HubsHuggingFace", "HubsLocal", "HubsModelScope", "HubsWheel", "JSON", "PluginKit",
+            "Files", "Host", "Hub", "HubsHuggingFace", "HubsLocal", "HubsModelScope", "HubsWheel", "JSON", "PluginKit",
+            "Template",
         ],
         path: "Tests/HubTests", exclude: ["Goldens"],
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),

@@ -27,6 +27,13 @@ package enum System {
         return stat(path, &status) == 0 ? Int(status.st_size) : nil
     }
 
+    /// The process's working directory, nil if it is gone.
+    package static var workingDirectory: String? {
+        guard let path = getcwd(nil, 0) else { return nil }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
     /// The names in a directory, sorted, without "." and "..".
     package static func list(_ directory: String) throws(FileError) -> [String] {
         guard let handle = opendir(directory) else { throw error(directory, "opening", wanted: "a readable directory") }

@@ -61,14 +61,31 @@ package struct Cache {
         if !options.refresh, let path = try known(key, index) { return path }
         if options.offline {
             if let path = try known(key, index) { return path }
-            throw HubError(.offline, "it is not in the cache \(directory), and the network is off", at: id)
+            throw HubError(
+                .offline, "it is not in the cache \(directory), and the network is off; with it, it would come from \(Self.origin(request))",
+                at: id)
         }
         let lock = try ProcessLock(System.join(directory, Self.lockName(key))) {
             options.note("another process is fetching \(id); waiting for it")
         }
         defer { withExtendedLifetime(lock) {} }
         if !options.refresh, let path = try known(key, index) { return path }
-        return try fetch(hub, query, request, key, index, options)
+        options.note("fetching \(id) from \(Self.origin(request))")
+        do {
+            return try fetch(hub, query, request, key, index, options)
+        } catch let error as HubError where error.code == .network {
+            throw HubError(
+                .network,
+                "it is not in the cache \(directory), and \(Self.origin(request)) cannot be reached (\(error.message)); give a path, or another --endpoint or proxy",
+                at: id)
+        }
+    }
+
+    /// The server of a request, such as "https://huggingface.co".
+    private static func origin(_ request: JSON) -> String {
+        let url = request["url"]?.string ?? ""
+        guard let scheme = url.firstRange(of: "://") else { return url }
+        return String(url[..<(url[scheme.upperBound...].firstIndex(of: "/") ?? url.endIndex)])
     }
 
     private func query(_ id: String, _ options: DownloadOptions) -> JSON {

@@ -12,6 +12,9 @@ package final class Digest {
         EVP_DigestInit_ex(context, kind == .sha256 ? EVP_sha256() : EVP_sha1(), nil)
     }
 
+    /// Whether OpenSSL is there.
+    static let isReady: Bool = EVP_sha256() != nil
+
     deinit { EVP_MD_CTX_free(context) }
 
     package func add(_ bytes: UnsafeRawBufferPointer) { EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) }
@@ -20,7 +23,7 @@ package final class Digest {
     package func hex() -> String {
         var out = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var count: UInt32 = 0
-        EVP_DigestFinal_ex(context, &out, &count)
+        guard EVP_DigestFinal_ex(context, &out, &count) == 1 else { return "" }
         return out[..<Int(count)].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 

@@ -9,8 +9,8 @@ final class HTTPClient {
     private static let isReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     init() throws(HubError) {
-        guard Self.isReady, let multi = curl_multi_init() else {
-            throw HubError(.network, "libcurl did not start", at: "network")
+        guard Self.isReady, Digest.isReady, let multi = curl_multi_init() else {
+            throw HubError(.network, "libcurl did not start; install libcurl.so.4 and libcrypto.so.3", at: "network")
         }
         self.multi = multi
     }

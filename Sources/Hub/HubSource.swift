@@ -1,4 +1,4 @@
-import Host
+package import Host
 import JSON
 import PluginAPI
 import PluginKit

@@ -6,6 +6,8 @@ internal import PluginKit
 /// The files of a model: a directory in Hugging Face's layout, or a GGUF file that holds all of it.
 package struct ModelFiles {
     package let path: String
+    /// Where the files beside the weights are.
+    package let directory: String
     /// config.json's content, or the GGUF file's own in its terms.
     package let config: JSON
     package let generation: JSON
@@ -31,9 +33,10 @@ package struct ModelFiles {
             throw ModelError(.notFound, "no such file or directory", at: path)
         }
         let directory = Self.isDirectory(path) ? path : Self.parent(path)
+        self.directory = directory
         let checkpoint = try CheckpointHandle(path: path, components: components)
         self.checkpoint = checkpoint
-        let own = checkpoint.description
+        let own = checkpoint.summary
         // A file that describes itself is taken at its word; config.json beside it is another model's.
         let describesItself = own["config"]?.object != nil
         func read(_ name: String) throws -> JSON? {
@@ -72,7 +75,7 @@ package struct ModelFiles {
                 files.append((name, file.bytes))
             }
         }
-        document = describesItself ? Array((own["tokenizer"] ?? .null).text().utf8) : []
+        document = describesItself ? checkpoint.tokenizerDocument : []
         self.mapped = mapped
         tokenizerFiles = files
     }

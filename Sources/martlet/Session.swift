@@ -1,6 +1,8 @@
+import Files
 import Glibc
 import Graph
 import Host
+import Hub
 import Model
 
 /// What commands that run models start from: the installation with its services.
@@ -22,6 +24,9 @@ enum Session {
 
     static let modelFlags: [Flag] = [
         Flag("model", .text, "Model directory, weight file or id"),
+        Flag("model_revision", .text, "Branch, tag or commit of a model that is fetched", aliases: ["revision"]),
+        Flag("use_hf", .boolean, "Ask Hugging Face rather than ModelScope", default: "false"),
+        Flag("hub_token", .text, "Token of the hub", aliases: ["token"]),
         Flag("torch_dtype", .text, "float32, bfloat16 or float16 for unquantized weights"),
         Flag("activation_dtype", .text, "What products round activations to: auto, f32, bf16, int8", default: "auto"),
         Flag("device", .text, "Device plugin to run on", aliases: ["device_map"]),
@@ -33,7 +38,26 @@ enum Session {
         let dense = ["float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16"]
         if let text = try choice(arguments, "torch_dtype", Array(dense.keys)) { options.dense = dense[text] }
         options.device = arguments.text("device").map { String($0.prefix { $0 != ":" }) }
-        return try Model(path: try arguments.required("model"), options: options, components: registry)
+        return try Model(path: try modelPath(arguments, registry), options: options, components: registry)
+    }
+
+    /// The files behind `--model`: a path, or what the cache or a hub has of that name.
+    static func modelPath(_ arguments: Arguments, _ registry: Registry) throws -> String {
+        let name = try arguments.required("model")
+        if System.kind(of: name) != nil { return name }
+        var options = DownloadOptions()
+        options.revision = arguments.text("model_revision")
+        options.token = arguments.text("hub_token")
+        let progress = ProgressLine(isQuiet: arguments.bool("json"))
+        options.note = progress.note
+        options.progress = progress.report
+        defer { progress.end() }
+        return try NameResolver(registry).path(name, usesHuggingFace: usesHuggingFace(arguments), options)
+    }
+
+    static func usesHuggingFace(_ arguments: Arguments) -> Bool {
+        if arguments.has("use_hf") { return arguments.bool("use_hf") }
+        return ["1", "true"].contains(getenv("USE_HF").map { String(cString: $0).lowercased() } ?? "")
     }
 
     private static func choice(_ arguments: Arguments, _ name: String, _ known: [String]) throws -> String? {

@@ -1,9 +1,10 @@
-import Graph
 import Host
+import Graph
+import JSON
 import Model
 import Testing
 
-/// Encoders against transformers, on small random models.
+/// Encoders and heads over sequences against transformers, on small random models.
 @Suite(.serialized) struct EncoderGoldenTests {
     let components: Registry
 
@@ -12,34 +13,61 @@ import Testing
         components = Registry(try .standard())
     }
 
-    @Test(arguments: ["bert", "xlm_roberta"]) func statesAndPooledOutputsEqualTransformers(variant: String) throws {
+    /// Both sequences in one batch: neither may see the other.
+    private func sequences(_ golden: FamilyGolden) throws -> [[Int32]] {
+        [try golden.elements("ids.0"), try golden.elements("ids.1")]
+    }
+
+    @Test(arguments: ["bert", "xlm_roberta", "modernbert", "qwen3-embedding"])
+    func statesAndPooledOutputsEqualTransformers(variant: String) throws {
         let model = try Model(path: FamilyGolden.root + variant, components: components)
         let golden = try FamilyGolden(variant, components)
-        // Both sequences in one batch: neither may see the other.
-        let sequences: [[Int32]] = [try golden.elements("ids.0"), try golden.elements("ids.1")]
-        let outputs = try run(model, sequences)
+        let outputs = try SequenceRunner(model).run(sequences(golden)) { graph, inputs in
+            try model.family.build(
+                model.shape.parts[0], in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        }
         let states: [Float] = try golden.elements("hidden.0") + golden.elements("hidden.1")
-        let pooled: [Float] = try golden.elements("pooled.0") + golden.elements("pooled.1")
         #expect(FamilyGolden.relativeError(outputs[0], states) <= 1e-4)
+        guard golden.contains("pooled.0") else { return }
+        let pooled: [Float] = try golden.elements("pooled.0") + golden.elements("pooled.1")
         #expect(FamilyGolden.relativeError(outputs[1], pooled) <= 1e-4)
     }
 
-    private func run(_ model: Model, _ sequences: [[Int32]]) throws -> [[Float]] {
-        let graph = model.makeGraph()
-        let ids = sequences.flatMap { $0 }
-        let inputs = SequenceInputs(graph, tokens: ids.count, segments: sequences.count)
-        let outputs = try model.family.build(
-            "encoder", in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
-        graph.settleLayouts()
-        let program = try Program(graph, outputs: outputs, device: model.device, arena: SharedArena(device: model.device))
-        let bound: [Value: DeviceBuffer] = [
-            inputs.ids: try model.device.upload(ids),
-            inputs.positions: try model.device.upload(sequences.flatMap { $0.indices.map(Int32.init) }),
-            inputs.segments: try model.device.upload(
-                sequences.reduce(into: [Int32(0)]) { $0.append(($0.last ?? 0) + Int32($1.count)) }),
-        ]
-        let weights = try WeightBinding(graph, model.weights)
-        try program.run { bound[$0] ?? weights[$0] }
-        return try outputs.map { try program.read($0, as: Float.self) }
+    @Test(arguments: ["bert-classifier", "xlm_roberta-classifier", "modernbert-classifier", "llama-classifier", "qwen2-reward"])
+    func scoresOfSequencesEqualTransformers(variant: String) throws {
+        let model = try Model(path: FamilyGolden.root + variant, components: components)
+        let golden = try FamilyGolden(variant, components)
+        let head = try ClassifierHead(model)
+        let found = try head.scores(sequences(golden))
+        for i in 0..<2 {
+            let wanted: [Float] = try golden.elements("scores.\(i)")
+            #expect(FamilyGolden.relativeError(found[i], wanted) <= 1e-4, "sequence \(i)")
+            #expect(head.labels.count == wanted.count)
+        }
+    }
+
+    @Test(arguments: ["bert-mlm", "modernbert-mlm"]) func logitsOfMaskedWordsEqualTransformers(variant: String) throws {
+        let model = try Model(path: FamilyGolden.root + variant, components: components)
+        let golden = try FamilyGolden(variant, components)
+        for i in 0..<2 {
+            let found = try Scorer(model).logits(golden.elements("ids.\(i)"))
+            #expect(FamilyGolden.relativeError(found, try golden.elements("logits.\(i)")) <= 1e-4, "sequence \(i)")
+        }
+    }
+
+    @Test func aVectorOfADecoderIsItsLastStateOfUnitLength() throws {
+        let model = try Model(path: FamilyGolden.root + "qwen3-embedding", components: components)
+        let golden = try FamilyGolden("qwen3-embedding", components)
+        let vectors = try EmbeddingHead(model).embeddings(sequences(golden))
+        for i in 0..<2 {
+            let last = Array(try golden.elements("hidden.\(i)").suffix(model.shape.hidden)) as [Float]
+            let length = last.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            #expect(FamilyGolden.relativeError(vectors[i], last.map { $0 / length }) <= 1e-4)
+        }
+    }
+
+    @Test func aModelWithoutAHeadForSequencesSaysSo() throws {
+        let model = try Model(path: FamilyGolden.root + "llama", components: components)
+        #expect(throws: ModelError.self) { try ClassifierHead(model) }
     }
 }

@@ -11,6 +11,8 @@ struct FamilyGolden {
         file = try CheckpointHandle(path: Self.root + variant + "/expected.safetensors", components: components)
     }
 
+    func contains(_ name: String) -> Bool { file.tensors[name] != nil }
+
     func elements<Element>(_ name: String) throws -> [Element] {
         let bytes = try file.bytes(of: try #require(file.tensors[name]))
         return (0..<bytes.count / MemoryLayout<Element>.size).map {

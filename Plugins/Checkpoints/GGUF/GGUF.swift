@@ -49,7 +49,7 @@ package final class GGUF: Checkpoint {
     }
 
     package static func create(path: String, options: JSON, tensors: [TensorEntry]) throws -> any CheckpointWriter {
-        throw PluginError(.unsupported, "GGUF files cannot be written yet", at: path)
+        try reporting { () throws(FileError) in try GGUFWriter(path, options: options, tensors: tensors) }
     }
 
     /// How well `path` can be read: by its first bytes, 0 not at all.

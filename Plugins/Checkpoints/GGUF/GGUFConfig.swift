@@ -22,7 +22,7 @@ struct GGUFConfig {
     }
 
     /// Usual members by GGUF key (without the architecture's prefix).
-    private static let members: [(key: String, member: String)] = [
+    static let members: [(key: String, member: String)] = [
         ("context_length", "max_position_embeddings"), ("embedding_length", "hidden_size"),
         ("block_count", "num_hidden_layers"), ("feed_forward_length", "intermediate_size"),
         ("attention.head_count", "num_attention_heads"), ("attention.head_count_kv", "num_key_value_heads"),

@@ -20,7 +20,10 @@ struct Run {
 
     /// The operand as a weight: what was imported, or plain f32 memory.
     func weight(_ place: Place, rows: Int, columns: Int, matrix: Int = 0) -> mk_weight {
-        if let imported = memories[place.slot] as? CPUWeight, imported.matrices.indices.contains(matrix) {
+        // Rows within an imported weight are a view of plain values.
+        if let imported = memories[place.slot] as? CPUWeight, imported.matrices.indices.contains(matrix), place.offset == 0,
+            imported.matrices[matrix].rows == rows
+        {
             return imported.matrices[matrix]
         }
         return CPUWeight.plain(raw(place) + matrix * rows * columns * 4, rows: rows, columns: columns)

@@ -4,19 +4,18 @@ import PluginKit
 /// BERT (1810.04805), RoBERTa and XLM-RoBERTa: an encoder that sees all of its sequence, with norms after each part.
 ///
 /// The part "encoder" gives hidden states [T, hidden] and, where the checkpoint has a pooler, its output for each sequence
-/// [S, hidden].
+/// [S, hidden]; "classifier" scores of labels [S, labels]; "masked_lm" scores of words [T, vocabulary].
 struct BERT: ModelFamily {
-    let layers, hidden, inner, heads, vocabulary, positions, firstPosition, types: Int
+    let layers, hidden, inner, heads, vocabulary, positions, firstPosition, types, labels: Int
     let eps: Double
     let act: String
-    let hasPooler: Bool
-
-    private static let stems = ["Bert", "Roberta", "XLMRoberta"]
+    let isRoberta, classifies, hasWords: Bool
 
     static func probe(_ config: JSON) -> Int {
         let ends = ["Model", "ForSequenceClassification", "ForMaskedLM"]
         return ModelConfig(config).score(
-            architectures: stems.flatMap { stem in ends.map { stem + $0 } }, modelTypes: ["bert", "roberta", "xlm-roberta"])
+            architectures: ["Bert", "Roberta", "XLMRoberta"].flatMap { stem in ends.map { stem + $0 } },
+            modelTypes: ["bert", "roberta", "xlm-roberta"])
     }
 
     init(config json: JSON) throws {
@@ -35,15 +34,16 @@ struct BERT: ModelFamily {
             throw PluginError(.unsupported, "\"position_embedding_type\" is \"\(kind)\", wanted \"absolute\"", at: "config.json")
         }
         // RoBERTa's positions begin after its padding id.
-        let type = try config.string("model_type", default: "bert")
-        firstPosition = type == "bert" ? 0 : try config.int("pad_token_id", default: 1) + 1
-        let named = json["architectures"]?.array?.compactMap(\.string) ?? []
-        hasPooler = !named.contains { $0.hasSuffix("ForMaskedLM") || ($0.contains("Roberta") && $0.hasSuffix("Classification")) }
+        isRoberta = try config.string("model_type", default: "bert") != "bert"
+        firstPosition = isRoberta ? try config.int("pad_token_id", default: 1) + 1 : 0
+        classifies = config.names("ForSequenceClassification")
+        hasWords = config.names("ForMaskedLM")
+        labels = try config.labels()
     }
 
     func describe() -> ModelDescription {
         var model = ModelDescription()
-        model.parts = ["encoder"]
+        model.parts = ["encoder"] + (classifies ? ["classifier"] : []) + (hasWords ? ["masked_lm"] : [])
         model.hidden = hidden
         model.vocabulary = vocabulary
         model.maximumPositions = positions - firstPosition
@@ -61,15 +61,7 @@ struct BERT: ModelFamily {
     }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        func row(_ table: String, _ ids: Tensor, _ count: Int, from first: Int = 0) -> Tensor {
-            let all = g.parameter("embeddings.\(table).weight", [count, hidden])
-            return g.gatherRows(first == 0 ? all : all.slice(0, first, count), ids)
-        }
-        var x = inputs.embeds ?? row("word_embeddings", inputs.ids, vocabulary)
-        x = x + row("position_embeddings", inputs.positions, positions, from: firstPosition)
-        let type = inputs.typeIDs.map { row("token_type_embeddings", $0, types) }
-            ?? g.parameter("embeddings.token_type_embeddings.weight", [types, hidden]).slice(0, 0, 1)
-        x = g.layerNorm("embeddings.LayerNorm", x + type, eps: eps)
+        var x = try embed(g, inputs)
         for i in 0..<layers {
             x = g.block("encoder.layer.\(i)") {
                 let parts = ["query", "key", "value"].map {
@@ -83,8 +75,6 @@ struct BERT: ModelFamily {
                 return g.layerNorm("output.LayerNorm", y + g.linear("output.dense", m, hidden, bias: true), eps: eps)
             }
         }
-        guard hasPooler, let count = inputs.segments.shape.first else { return [x] }
-        let first = g.gatherRows(x, inputs.segments.slice(0, 0, count - 1))
-        return [x, g.tanh(g.linear("pooler.dense", first, hidden, bias: true))]
+        return head(g, x, inputs)
     }
 }

@@ -6,6 +6,8 @@ import PluginKit
 struct Baichuan: ModelFamily {
     let decoder: DecoderConfig
     let isLeaning: Bool
+    /// Baichuan 2's heads are rows of unit length, which its code makes of the stored ones.
+    let headHasUnitRows: Bool
 
     static func probe(_ config: JSON) -> Int {
         ModelConfig(config).score(
@@ -14,20 +16,14 @@ struct Baichuan: ModelFamily {
 
     init(config json: JSON) throws {
         decoder = try DecoderConfig(json)
-        // Baichuan 2's heads are rows of unit length, which its code makes of the stored ones.
-        let isUnit = try decoder.config.bool("norm_head", default: decoder.vocabulary == 125_696)
-        guard !isUnit else {
-            throw PluginError(
-                .unsupported,
-                "Baichuan 2 normalizes the rows of lm_head.weight; write them normalized and set \"norm_head\": false",
-                at: "config.json")
-        }
+        headHasUnitRows = try decoder.config.bool("norm_head", default: decoder.vocabulary == 125_696)
         // Only the models that rotate name a largest position.
         isLeaning = json["max_position_embeddings"]?.int == nil
     }
 
     func describe() -> ModelDescription {
         var model = decoder.describe()
+        model.headHasUnitRows = headHasUnitRows
         if isLeaning {
             model.maximumPositions = (try? decoder.config.int("model_max_length")) ?? 4096
             model.attention = Array(

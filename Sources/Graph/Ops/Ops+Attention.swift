@@ -128,7 +128,7 @@ private struct AttentionReference {
             for t in q0..<max(q0, q1) {
                 let position = (k1 - k0) - (q1 - q0) + (t - q0)
                 let keys = (k0..<max(k0, k1)).filter { j in
-                    (!causal || j - k0 <= position) && (window == 0 || position - (j - k0) < window)
+                    (!causal || j - k0 <= position) && (window == 0 || abs(position - (j - k0)) < window)
                 }
                 for h in 0..<heads { body(t, h, keys) }
             }

@@ -14,8 +14,16 @@ package final class CheckpointHandle: @unchecked Sendable {
     /// By name.
     package let tensors: [String: TensorEntry]
     package let files: [String]
-    /// {"metadata", "config"?, "tokenizer"?, "chat_template"?}
-    package let description: JSON
+    /// {"metadata", "config"?, "chat_template"?}
+    package let summary: JSON
+    /// The text of the description's "tokenizer": megabytes that only a tokenizer plugin reads; empty when there is none.
+    package let tokenizerDocument: [UInt8]
+    /// The summary with "tokenizer" where there is one, read anew at each call.
+    package var description: JSON {
+        guard var members = summary.object, let tokenizer = try? JSON(parsing: tokenizerDocument) else { return summary }
+        members["tokenizer"] = tokenizer
+        return .object(members)
+    }
     private var mapped: [Int: MappedFile] = [:]
 
     /// Opens `path` with the plugin that knows it best.
@@ -52,7 +60,16 @@ package final class CheckpointHandle: @unchecked Sendable {
             table.pointee.file(component.ctx, opened, $0).string
         }
         let text = try collected { sink in try checked { table.pointee.describe(component.ctx, opened, sink, $0) } }
-        description = try JSON(parsing: text)
+        var members = JSONObject()
+        var tokenizer: Range<Int> = 0..<0
+        try text.withUnsafeBufferPointer { bytes in
+            var parser = JSONParser(bytes)
+            try parser.walkObject { parser, key throws(JSONError) in
+                if key == "tokenizer" { tokenizer = try parser.skipValue() } else { members[key] = try parser.value() }
+            }
+        }
+        summary = .object(members)
+        tokenizerDocument = text[tokenizer].first == UInt8(ascii: "{") ? Array(text[tokenizer]) : []
     }
 
     deinit { table.pointee.close(context, handle) }

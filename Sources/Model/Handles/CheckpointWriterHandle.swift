@@ -45,10 +45,13 @@ package final class CheckpointWriterHandle {
     }
 
     package func write<Element: BitwiseCopyable>(_ elements: [Element]) throws {
-        try elements.withUnsafeBytes { bytes in
-            try checked {
-                table.pointee.write(context, handle, mt_bytes(data: bytes.baseAddress, size: bytes.count), $0)
-            }
+        try elements.withUnsafeBytes { try write($0) }
+    }
+
+    /// The bytes of the next declared tensor.
+    package func write(_ bytes: UnsafeRawBufferPointer) throws {
+        try checked {
+            table.pointee.write(context, handle, mt_bytes(data: bytes.baseAddress, size: bytes.count), $0)
         }
     }
 

@@ -39,7 +39,7 @@ package final class FamilyHandle: @unchecked Sendable {
     }
 
     /// The family's name for a tensor of a checkpoint, or nil when it has no use for it.
-    func rename(_ name: String) throws -> String? {
+    package func rename(_ name: String) throws -> String? {
         guard let rename = table.pointee.rename else { return name }
         let bytes = try collected { sink in
             try configText.lent { config in
@@ -89,6 +89,10 @@ package struct ModelShape: Sendable {
     package let hidden, vocabulary, maximumPositions: Int
     package let head: String?
     package let headHasBias: Bool
+    /// The head's rows are brought to unit length when they are read.
+    package let headHasUnitRows: Bool
+    /// The weight [labels, hidden] that scores the last token's state.
+    package let classifier: String?
     package let logitScale, logitSoftcap: Double
     package let attention: [Attention]
     package let defaultTargets: [String]
@@ -107,6 +111,8 @@ package struct ModelShape: Sendable {
         maximumPositions = json["max_positions"]?.int ?? 0
         head = json["head"]?.string
         headHasBias = json["head_bias"]?.bool ?? false
+        headHasUnitRows = json["head_unit_rows"]?.bool ?? false
+        classifier = json["classifier"]?.string
         logitScale = json["logit_scale"]?.double ?? 1
         logitSoftcap = json["logit_softcap"]?.double ?? 0
         attention = (json["attention"]?.array ?? []).map {

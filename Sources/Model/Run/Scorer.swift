@@ -1,34 +1,41 @@
 package import Graph
 
-/// Runs whole sequences through a model and gives their logits: for scoring and comparison, not for generation.
+/// Gives logits and log-probabilities of whole sequences: for scoring and comparison, not for generation.
 package final class Scorer {
     private let model: Model
-    private let arena: SharedArena
+    private let runner: SequenceRunner
 
     package init(_ model: Model) {
         self.model = model
-        arena = SharedArena(device: model.device)
+        runner = SequenceRunner(model)
     }
 
-    /// Logits [tokens, vocabulary] of one sequence.
+    /// Logits [tokens, vocabulary] of one sequence; an encoder's are those of its masked words.
     package func logits(_ ids: [Int32]) throws -> [Float] {
-        guard !ids.isEmpty else { return [] }
-        let graph = model.makeGraph()
-        let tokens = ids.count
-        let inputs = SequenceInputs(graph, tokens: tokens, segments: 1)
-        let hidden = try model.family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
-        let logits = try model.head(graph, hidden[0])
-        graph.settleLayouts()
-        let program = try Program(graph, outputs: [logits], device: model.device, arena: arena)
-        let bound: [Value: DeviceBuffer] = [
-            inputs.ids: try model.device.upload(ids),
-            inputs.positions: try model.device.upload((0..<Int32(tokens)).map { $0 }),
-            inputs.segments: try model.device.upload([0, Int32(tokens)]),
-        ]
-        let weights = try WeightBinding(graph, model.weights)
-        try program.run { bound[$0] ?? weights[$0] }
-        return try program.read(logits, as: Float.self)
+        try runner.run([ids]) { [model] graph, inputs in
+            if model.shape.parts.contains("masked_lm") {
+                return try model.family.build(
+                    "masked_lm", in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            }
+            let hidden = try model.family.build(
+                in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            return [try model.head(graph, hidden[0])]
+        }[0]
     }
+
+    /// log p(ids[t + 1] | ids[0 ... t]) for each t, without a matrix of tokens by vocabulary.
+    package func logprobs(_ ids: [Int32]) throws -> [Float] {
+        guard ids.count > 1 else { return [] }
+        let all = try runner.run([ids]) { [model] graph, inputs in
+            let hidden = try model.family.build(
+                in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            let labels = try graph.constant(ValueType([ids.count], .i32), Self.bytes(ids.dropFirst() + [0]))
+            return [try model.labelLogprobs(graph, hidden[0], labels: labels)]
+        }[0]
+        return Array(all.dropLast())
+    }
+
+    private static func bytes(_ ids: ArraySlice<Int32>) -> [UInt8] { ids.flatMap { withUnsafeBytes(of: $0, Array.init) } }
 }
 
 /// The values that every language model reads.

@@ -9,9 +9,13 @@ struct StagedTensor {
     /// - Parameters:
     ///   - layout: The wanted layout; only dense ones are converted.
     ///   - transposes: The file holds [in, out], wanted is [out, in].
-    init(_ entry: TensorEntry, bytes source: UnsafeRawBufferPointer, to layout: String, transposes: Bool, at path: String) throws {
+    ///   - hasUnitRows: Each row is divided by its Euclidean length.
+    init(
+        _ entry: TensorEntry, bytes source: UnsafeRawBufferPointer, to layout: String, transposes: Bool,
+        hasUnitRows: Bool = false, at path: String
+    ) throws {
         let isDense = WeightStore.denseLayouts.contains(entry.layout)
-        let converts = layout != entry.layout || entry.addend != 0 || transposes
+        let converts = layout != entry.layout || entry.addend != 0 || transposes || hasUnitRows
         guard isDense || !converts else {
             throw ModelError(
                 .unsupported, "tensor \(entry.name) of layout \(entry.layout) cannot be rewritten as \(layout)", at: path)
@@ -30,8 +34,12 @@ struct StagedTensor {
         let order = try Self.rowOrder(entry, rows, at: path)
         if converts {
             for row in 0..<rows {
+                func element(_ column: Int) -> Float {
+                    Self.read(source, entry.layout, order(row) * columns + column) + Float(entry.addend)
+                }
+                let length = hasUnitRows ? (0..<columns).reduce(0) { $0 + Double(element($1)) * Double(element($1)) }.squareRoot() : 1
                 for column in 0..<columns {
-                    let value = Self.read(source, entry.layout, order(row) * columns + column) + Float(entry.addend)
+                    let value = hasUnitRows ? Float(Double(element(column)) / max(length, 1e-12)) : element(column)
                     Self.write(memory, layout, transposes ? column * rows + row : row * columns + column, value)
                 }
             }
@@ -85,35 +93,5 @@ struct StagedTensor {
         case "f16": bytes.storeBytes(of: HalfFloat.half(value), toByteOffset: 2 * index, as: UInt16.self)
         default: bytes.storeBytes(of: value, toByteOffset: 4 * index, as: Float.self)
         }
-    }
-}
-
-/// The 16-bit floats: IEEE 754 binary16 and bfloat16, rounded to nearest even.
-package enum HalfFloat {
-    package static func bfloat(_ value: Float) -> UInt16 {
-        let bits = value.bitPattern
-        if value.isNaN { return UInt16(bits >> 16) | 0x40 }
-        return UInt16((bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
-    }
-
-    package static func float(_ half: UInt16) -> Float {
-        let sign = UInt32(half & 0x8000) << 16
-        let exponent = UInt32(half >> 10) & 31
-        let fraction = UInt32(half & 1023)
-        switch exponent {
-        case 0: return (sign == 0 ? 1 : -1) * Float(fraction) * 0x1p-24
-        case 31: return Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
-        default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
-        }
-    }
-
-    package static func half(_ value: Float) -> UInt16 {
-        let sign = UInt16(value.bitPattern >> 16 & 0x8000)
-        let size = value.magnitude
-        if value.isNaN { return sign | 0x7E00 }
-        if size >= 65520 { return sign | 0x7C00 }
-        if size < 0x1p-14 { return sign | UInt16((size * 0x1p24).rounded(.toNearestOrEven)) }
-        let bits = size.bitPattern
-        return sign | UInt16((bits &+ 0xFFF &+ (bits >> 13 & 1) &- 0x3800_0000) >> 13)
     }
 }

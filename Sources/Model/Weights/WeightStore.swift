@@ -6,6 +6,7 @@ internal import PluginKit
 package final class WeightStore: @unchecked Sendable {
     private let checkpoint: CheckpointHandle
     private let device: Device
+    private let family: FamilyHandle
     /// Checkpoint tensors by the family's names.
     private let entries: [String: TensorEntry]
     /// The layout that unquantized weights are held in, or nil for their own.
@@ -19,6 +20,7 @@ package final class WeightStore: @unchecked Sendable {
         self.checkpoint = checkpoint
         self.device = device
         self.dense = dense
+        self.family = family
         var entries: [String: TensorEntry] = [:]
         for (name, entry) in checkpoint.tensors {
             if let renamed = try family.rename(name) { entries[renamed] = entry }
@@ -27,6 +29,9 @@ package final class WeightStore: @unchecked Sendable {
     }
 
     package var names: [String] { entries.keys.sorted() }
+
+    /// The parameter's shape in the checkpoint, nil when it is absent.
+    package func shape(of name: String) -> [Int]? { entries[name]?.shape }
 
     /// Whether the checkpoint has the parameter.
     package func contains(_ name: String) -> Bool { entries[name] != nil }
@@ -74,11 +79,7 @@ package final class WeightStore: @unchecked Sendable {
     package func buffer(_ parameter: Parameter) throws -> DeviceBuffer {
         let key = "\(parameter.name)|\(parameter.layout)"
         if let known = buffers[key] { return known }
-        let staged = try parts(parameter.name).map { entry in
-            try StagedTensor(
-                entry, bytes: checkpoint.bytes(of: entry), to: parameter.layout, transposes: parameter.isTransposed,
-                at: checkpoint.path)
-        }
+        let staged = try parts(parameter.name).map { try stage($0, parameter, as: parameter.layout) }
         let buffer = try device.importWeight(
             name: parameter.name, layout: parameter.layout, shape: parameter.shape, parts: staged.map(\.bytes))
         for tensor in staged { tensor.letGo() }
@@ -91,12 +92,17 @@ package final class WeightStore: @unchecked Sendable {
     package func floats(_ parameter: Parameter) throws -> [Float] {
         var values: [Float] = []
         for entry in parts(parameter.name) {
-            let staged = try StagedTensor(
-                entry, bytes: checkpoint.bytes(of: entry), to: "f32", transposes: parameter.isTransposed, at: checkpoint.path)
+            let staged = try stage(entry, parameter, as: "f32")
             values += (0..<staged.bytes.count / 4).map { staged.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
             staged.letGo()
         }
         return values
+    }
+
+    private func stage(_ entry: TensorEntry, _ parameter: Parameter, as layout: String) throws -> StagedTensor {
+        try StagedTensor(
+            entry, bytes: checkpoint.bytes(of: entry), to: layout, transposes: parameter.isTransposed,
+            hasUnitRows: family.shape.headHasUnitRows && parameter.name == family.shape.head, at: checkpoint.path)
     }
 
     /// Lets go of the checkpoint's files once every weight was taken over.
@@ -109,6 +115,12 @@ package final class WeightStore: @unchecked Sendable {
             sizes[parameter.layout, default: 0] += device.weightSize(layout: parameter.layout, shape: parameter.shape) ?? 0
         }
         return sizes
+    }
+
+    /// The checkpoint's names of tensors that none of `parameters` reads.
+    func unused(_ parameters: [Parameter]) -> [String] {
+        let read = Set(parameters.flatMap { parts($0.name).map(\.name) })
+        return checkpoint.tensors.keys.filter { !read.contains($0) }.sorted()
     }
 
     private func nearest(to name: String) -> String? {

@@ -40,12 +40,24 @@ public struct DecoderConfig: Sendable {
         var model = ModelDescription()
         model.hidden = hidden
         model.vocabulary = vocabulary
-        model.maximumPositions = (try? config.int("max_position_embeddings")) ?? 2048
+        model.maximumPositions = maximumPositions
         model.head = isHeadless ? nil : isTied ? "model.embed_tokens.weight" : "lm_head.weight"
+        if config.names("ForSequenceClassification") { model.classifier = "score.weight" }
         model.attention = Array(
             repeating: .init(keyValueHeads: keyValueHeads, keyWidth: headWidth, valueWidth: headWidth), count: layers)
         model.defaultTargets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
         return model
+    }
+
+    /// Positions that the rotation was made for, stretched as `rope_scaling` says; 0 where it grows with the text.
+    private var maximumPositions: Int {
+        let trained = (try? config.int("max_position_embeddings")) ?? 2048
+        guard let scaling = config.json["rope_scaling"] ?? config.json["rope_parameters"] else { return trained }
+        let type = scaling["rope_type"]?.string ?? scaling["type"]?.string ?? "default"
+        if type == "dynamic" { return 0 }
+        let original = scaling["original_max_position_embeddings"]?.double ?? Double(trained)
+        let stretched = original * (scaling["factor"]?.double ?? 1)
+        return type == "default" || !(1...1e9 ~= stretched) ? trained : max(trained, Int(stretched))
     }
 
     /// The architecture ends at the hidden states, or at the scores of classes.

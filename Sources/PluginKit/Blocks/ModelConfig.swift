@@ -42,6 +42,16 @@ public struct ModelConfig: Sendable {
         PluginError(.invalid, "\"\(key)\" is \(value.text().prefix(60)), wanted \(wanted)", at: "config.json")
     }
 
+    /// Whether an architecture of the file ends so.
+    public func names(_ ending: String) -> Bool {
+        json["architectures"]?.array?.contains { $0.string?.hasSuffix(ending) ?? false } ?? false
+    }
+
+    /// How many labels a classifier tells apart.
+    public func labels() throws -> Int {
+        try int("num_labels", default: json["id2label"]?.object?.count ?? 2)
+    }
+
     /// How well the architecture or model type fits: 100 when `architectures` names one of them, 50 by model_type.
     public func score(architectures: [String], modelTypes: [String] = []) -> Int {
         let named = json["architectures"]?.array?.compactMap(\.string) ?? []

@@ -43,7 +43,7 @@ extension GraphBuilder {
         /// Factor on the scores; 1 / sqrt(D) when nil.
         public var scale: Double?
         public var isCausal = true
-        /// Keys further back than this are not seen; 0 = all are.
+        /// Keys at this distance or more are not seen, on either side where attention is not causal; 0 = all are.
         public var window = 0
         /// Scores s become softcap · tanh(s / softcap); 0 = off.
         public var softcap = 0.0

@@ -168,7 +168,10 @@ extension Components {
             return box.paths[index]
         }
         table.describe = { _, handle, out, error in
-            guarded(error) { try out.put(try CheckpointBox.from(handle).checkpoint.describe().text()) }
+            guarded(error) {
+                let bytes = try CheckpointBox.from(handle).checkpoint.describe().utf8()
+                try bytes.withUnsafeBytes { try out.put($0) }
+            }
         }
         table.create = { context, path, options, tensors, count, out, error in
             guarded(error) {

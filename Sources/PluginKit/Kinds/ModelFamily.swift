@@ -58,6 +58,10 @@ public struct ModelDescription: Sendable {
     /// The head's parameter, [vocabulary, hidden]; the embedding's when the two are tied.
     public var head: String?
     public var headHasBias = false
+    /// The head's rows are brought to unit length when they are read.
+    public var headHasUnitRows = false
+    /// The weight [labels, hidden] that scores the last token's state, of models that classify or reward.
+    public var classifier: String?
     /// Factor on the logits before the softmax.
     public var logitScale = 1.0
     /// Logits x become softcap · tanh(x / softcap); 0 = off.
@@ -74,7 +78,8 @@ public struct ModelDescription: Sendable {
         [
             "parts": .array(parts.map(JSON.string)), "layers": .int(Int64(attention.count)), "hidden": .int(Int64(hidden)),
             "vocab": .int(Int64(vocabulary)), "max_positions": .int(Int64(maximumPositions)),
-            "head": head.map(JSON.string) ?? .null, "head_bias": .bool(headHasBias), "logit_scale": .double(logitScale),
+            "head": head.map(JSON.string) ?? .null, "head_bias": .bool(headHasBias), "head_unit_rows": .bool(headHasUnitRows),
+            "classifier": classifier.map(JSON.string) ?? .null, "logit_scale": .double(logitScale),
             "logit_softcap": .double(logitSoftcap), "embedding": .string(embedding),
             "default_targets": .array(defaultTargets.map(JSON.string)),
             "attention": .array(

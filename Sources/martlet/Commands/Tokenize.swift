@@ -15,7 +15,7 @@ enum TokenizeCommand: Command {
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)
-        let tokenizer = try ModelFiles(path: try arguments.required("model"), components: registry).openTokenizer(components: registry)
+        let tokenizer = try ModelFiles(path: try Session.modelPath(arguments, registry), components: registry).openTokenizer(components: registry)
         let texts = try arguments.positional.isEmpty ? Input.lines("-") : arguments.positional
         for text in texts {
             if arguments.bool("decode") {

@@ -165,7 +165,7 @@ static void MK_F(backward_part)(void *arg, size_t index, size_t thread) {
             MK_F(load_rows)(scratch.dk, job->width16, dk + key * k_row, k_row, count, shape->width);
             MK_F(load_rows)(scratch.dv, job->value16, dv + key * v_row, v_row, count, shape->value_width);
             // Queries that see some key of the block: at or after its first key, and within the window of its last.
-            int64_t low = shape->causal ? (int64_t)key - offset : 0;
+            int64_t low = shape->causal ? (int64_t)key - offset : shape->window > 0 ? (int64_t)key - shape->window + 1 - offset : 0;
             int64_t high = shape->window > 0 ? (int64_t)(key + count) - 1 + shape->window - offset : (int64_t)queries;
             low = low < 0 ? 0 : low / BACK_QUERIES * BACK_QUERIES;
             if (high > (int64_t)queries) high = (int64_t)queries;

@@ -142,7 +142,7 @@ MK_INLINE void MK_F(softmax_row)(const attention_form *form, float *scores, size
 /// The keys that row-token `position` (in key coordinates) may see, within 0..<keys.
 MK_INLINE void MK_F(visible)(const attention_form *form, int64_t position, int64_t keys, int64_t *low, int64_t *high) {
     *low = form->window > 0 ? position - form->window + 1 : 0;
-    *high = form->causal ? position + 1 : keys;
+    *high = form->causal ? position + 1 : form->window > 0 ? position + form->window : keys;
     if (*low < 0) *low = 0;
     if (*high > keys) *high = keys;
 }

@@ -31,7 +31,8 @@ typedef struct mt_model_table {
     /* JSON about a model with this config; keys: Documentation/Writing-a-plugin.md. It names at least
      * {"parts": [...], "layers": n, "hidden": n, "vocab": n, "head": "lm_head.weight" | tied embedding's name | null,
      *  "attention": [{"kv_heads": n, "key_width": n, "value_width": n} per layer], "default_targets": [...]}
-     * and optionally "logit_scale", "logit_softcap", "max_positions", "embedding", "head_bias". [any] */
+     * and optionally "logit_scale", "logit_softcap", "max_positions", "embedding", "head_bias", "head_unit_rows",
+     * "classifier". [any] */
     mt_status (*describe)(void *ctx, mt_str config, mt_sink out, mt_error *error);
     /* Emits a part; writes up to `capacity` outputs. A decoder's first output is its hidden states [T, hidden],
      * after the final norm and before the head. [instance of the graph] */

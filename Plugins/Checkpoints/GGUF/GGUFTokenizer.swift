@@ -1,0 +1,139 @@
+import Files
+import Glibc
+import JSON
+
+/// GGUF's tokenizer.* keys from the tokenizer files of a published checkpoint.
+enum GGUFTokenizer {
+    /// llama.h, `enum llama_token_type`.
+    private enum Kind: Int64 { case normal = 1, unknown, control, userDefined, unused, byte }
+
+    /// The keys, or none when the directory has no tokenizer that GGUF can hold.
+    static func keys(_ directory: String, config: JSON) throws(FileError) -> [(String, JSON)] {
+        let settings = try read(directory, "tokenizer_config.json") ?? .null
+        let document = try read(directory, "tokenizer.json")
+        let model = System.join(directory, "tokenizer.model")
+        var out: [(String, JSON)] = []
+        var vocabulary = Vocabulary(count: config["vocab_size"]?.int ?? 0)
+        if let document, document["model"]?["type"]?.string == "BPE", document["model"]?["byte_fallback"]?.bool != true {
+            vocabulary.add(document)
+            out = [("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", .string(pre(document, config)))]
+            out += vocabulary.keys(scores: false)
+            out.append(("tokenizer.ggml.merges", .array((document["model"]?["merges"]?.array ?? []).map(merge))))
+        } else if System.kind(of: model) == .file {
+            let pieces = try SentencePieces(model)
+            vocabulary.add(pieces)
+            if let document { vocabulary.addSpecials(document) }
+            out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
+            out.append(("tokenizer.ggml.add_space_prefix", .bool(pieces.addsDummyPrefix)))
+        } else if let document, document["model"]?["byte_fallback"]?.bool == true {
+            // The same pieces joined in the order of the merges: a piece's score is minus its merge's rank.
+            vocabulary.add(document)
+            vocabulary.rank((document["model"]?["merges"]?.array ?? []).map(merge))
+            out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
+        } else {
+            return []
+        }
+        for (key, member) in [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")] {
+            let text = settings[member]?.string ?? settings[member]?["content"]?.string
+            if let id = text.flatMap({ vocabulary.ids[$0] }) ?? (key == "unknown" ? nil : config["\(member)_id"]?.int) {
+                out.append(("tokenizer.ggml.\(key)_token_id", .int(Int64(id))))
+            }
+        }
+        for member in ["add_bos_token", "add_eos_token"] {
+            if let flag = settings[member]?.bool { out.append(("tokenizer.ggml.\(member)", .bool(flag))) }
+        }
+        return out
+    }
+
+    /// "a b" of a merge, which newer files write as a pair.
+    private static func merge(_ value: JSON) -> JSON {
+        guard let pair = value.array else { return value }
+        return .string(pair.compactMap(\.string).joined(separator: " "))
+    }
+
+    /// llama.cpp's name of the pattern that cuts text into words.
+    private static func pre(_ document: JSON, _ config: JSON) -> String {
+        let text = document["pre_tokenizer"]?.text() ?? ""
+        // Digits apart from each other and gpt-2's pattern: SmolLM and StarCoder.
+        if text.contains("\"Digits\"") { return config["model_type"]?.string == "starcoder2" ? "starcoder" : "smollm" }
+        if text.contains("{1,3}") { return text.contains("(?i:'s") || text.contains("'s|'t") ? "llama-bpe" : "default" }
+        if text.contains("(?i:'s|'t|'re|'ve|'m|'ll|'d)") { return "qwen2" }
+        return config["model_type"]?.string == "cohere" ? "command-r" : "gpt-2"
+    }
+
+    private static func read(_ directory: String, _ name: String) throws(FileError) -> JSON? {
+        let path = System.join(directory, name)
+        guard System.kind(of: path) == .file else { return nil }
+        let file = try MappedFile(path)
+        do {
+            return try withExtendedLifetime(file) { () throws(JSONError) in
+                try JSON(parsing: file.bytes.bindMemory(to: UInt8.self))
+            }
+        } catch {
+            throw FileError(path, "content", found: "no JSON (\(error))", wanted: "a JSON object")
+        }
+    }
+
+    /// Pieces by id.
+    private struct Vocabulary {
+        var pieces: [String?]
+        var kinds: [Kind]
+        var scores: [Double]
+        var ids: [String: Int] = [:]
+
+        init(count: Int) {
+            let count = min(max(0, count), 1 << 22)
+            pieces = Array(repeating: nil, count: count)
+            kinds = Array(repeating: .unused, count: count)
+            scores = Array(repeating: 0, count: count)
+        }
+
+        private mutating func set(_ id: Int, _ piece: String, _ kind: Kind, score: Double = 0) {
+            guard id >= 0, id < 1 << 22 else { return }
+            while pieces.count <= id {
+                pieces.append(nil)
+                kinds.append(.unused)
+                scores.append(0)
+            }
+            (pieces[id], kinds[id], scores[id]) = (piece, kind, score)
+            ids[piece] = id
+        }
+
+        mutating func add(_ document: JSON) {
+            for (piece, id) in document["model"]?["vocab"]?.object ?? JSONObject() {
+                let isByte = piece.utf8.count == 6 && piece.hasPrefix("<0x") && piece.hasSuffix(">")
+                if let id = id.int { set(id, piece, isByte ? .byte : .normal) }
+            }
+            addSpecials(document)
+        }
+
+        mutating func addSpecials(_ document: JSON) {
+            for added in document["added_tokens"]?.array ?? [] {
+                guard let id = added["id"]?.int, let piece = added["content"]?.string else { continue }
+                set(id, piece, added["special"]?.bool == true ? .control : .userDefined)
+            }
+        }
+
+        mutating func add(_ model: SentencePieces) {
+            for (id, piece) in model.pieces.enumerated() {
+                set(id, piece.text, Kind(rawValue: Int64(piece.type)) ?? .normal, score: Double(piece.score))
+            }
+        }
+
+        mutating func rank(_ merges: [JSON]) {
+            for (rank, merge) in merges.enumerated() {
+                let joined = (merge.string ?? "").replacing(" ", with: "")
+                if let id = ids[joined] { scores[id] = -Double(rank + 1) }
+            }
+        }
+
+        func keys(scores wanted: Bool) -> [(String, JSON)] {
+            var out: [(String, JSON)] = [
+                ("tokenizer.ggml.tokens", .array(pieces.enumerated().map { .string($1 ?? "[PAD\($0)]") })),
+                ("tokenizer.ggml.token_type", .array(kinds.map { .int($0.rawValue) })),
+            ]
+            if wanted { out.append(("tokenizer.ggml.scores", .array(scores.map(JSON.double)))) }
+            return out
+        }
+    }
+}

@@ -1,0 +1,46 @@
+internal import Graph
+internal import JSON
+
+/// The head of a model that classifies or rewards: scores of labels for each sequence.
+package final class ClassifierHead {
+    private let model: Model
+    private let runner: SequenceRunner
+
+    /// - Throws: `ModelError` when the checkpoint has no such head.
+    package init(_ model: Model) throws {
+        guard model.shape.parts.contains("classifier") || model.shape.classifier != nil else {
+            throw ModelError(
+                .unsupported, "this model has no head that scores sequences: its architecture is no …ForSequenceClassification",
+                at: model.path)
+        }
+        self.model = model
+        runner = SequenceRunner(model)
+    }
+
+    /// Names of the labels, in the order of the scores.
+    package var labels: [String] {
+        let named = model.files.config["id2label"]?.object
+        return (0..<(named?.count ?? 0)).map { named?[String($0)]?.string ?? "LABEL_\($0)" }
+    }
+
+    /// Scores [labels] of each sequence, as the head gives them.
+    package func scores(_ sequences: [[Int32]]) throws -> [[Float]] {
+        guard !sequences.isEmpty else { return [] }
+        let flat = try runner.run(sequences) { [model] graph, inputs in
+            func build(_ part: String) throws -> [Value] {
+                try model.family.build(
+                    part, in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            }
+            guard let name = model.shape.classifier else { return try build("classifier") }
+            guard let shape = model.weights.shape(of: name), shape.count == 2 else {
+                throw ModelError(.notFound, "the checkpoint has no tensor \(name) that scores sequences", at: model.path)
+            }
+            let ends = SequenceRunner.bounds(sequences).dropFirst().flatMap { withUnsafeBytes(of: $0 - 1, Array.init) }
+            let last = try graph.constant(ValueType([sequences.count], .i32), ends)
+            let states = try graph.emit("embedding", [build("decoder")[0], last])[0]
+            return try graph.emit("linear", [states, graph.parameter("/" + name, shape), .none])
+        }[0]
+        let width = flat.count / sequences.count
+        return sequences.indices.map { Array(flat[$0 * width..<($0 + 1) * width]) }
+    }
+}

@@ -1,0 +1,55 @@
+internal import Graph
+
+/// What a model wants of its checkpoint against what is there, and the memory that it will take: known before a weight is read.
+package struct CheckpointAudit {
+    /// A sentence for each tensor that is missing, with the nearest name, or of another shape.
+    package private(set) var problems: [String] = []
+    /// Tensors of the checkpoint that nothing reads.
+    package let unused: [String]
+    /// Bytes of the weights on the device, by layout.
+    package let weightBytes: [String: Int]
+    package let parameterCount: Int
+
+    package var totalWeightBytes: Int { weightBytes.values.reduce(0, +) }
+
+    /// Builds every part of the model for one token, without running it.
+    package init(_ model: Model) throws {
+        let graph = model.makeGraph()
+        let resolve = graph.resolveParameter
+        var problems: [String] = []
+        graph.resolveParameter = { name, shape, flags in
+            do {
+                return try resolve?(name, shape, flags)
+            } catch let error as ModelError {
+                problems.append(error.message)
+                return Parameter(name: name, shape: shape)
+            }
+        }
+        let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
+        for part in model.shape.parts {
+            let outputs = try model.family.build(
+                part, in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            if part == "decoder", model.shape.head != nil, let hidden = outputs.first { _ = try model.head(graph, hidden) }
+        }
+        if let classifier = model.shape.classifier, let shape = model.weights.shape(of: classifier) {
+            _ = try graph.parameter("/" + classifier, shape)
+        }
+        graph.settleLayouts()
+        let parameters = graph.parameters.values.compactMap { graph.parameter($0) }
+        self.problems = problems.sorted()
+        unused = model.weights.unused(parameters).filter { name in !Self.needless.contains { name.hasSuffix($0) } }
+        weightBytes = model.weights.sizes(parameters)
+        parameterCount = parameters.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    }
+
+    /// Constants that older versions of transformers saved beside the weights.
+    private static let needless = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "position_ids"]
+
+    /// - Throws: `ModelError` with every problem, when there is one.
+    package func check(_ path: String) throws {
+        guard !problems.isEmpty else { return }
+        let shown = problems.prefix(20).joined(separator: "\n  ")
+        let more = problems.count > 20 ? "\n  and \(problems.count - 20) more" : ""
+        throw ModelError(.invalid, "the checkpoint does not fit the model:\n  \(shown)\(more)", at: path)
+    }
+}

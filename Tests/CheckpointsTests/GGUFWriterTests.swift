@@ -1,0 +1,95 @@
+import CheckpointsGGUF
+import CheckpointsSafetensors
+import Files
+import Foundation
+import JSON
+import PluginKit
+import Testing
+
+/// GGUF files as the writer makes them: blocks against ggml's own, and whole models read back.
+@Suite struct GGUFWriterTests {
+    private static let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Goldens").path
+
+    private static func bytes(_ checkpoint: any Checkpoint, _ name: String) throws -> [UInt8] {
+        let entry = try #require(checkpoint.tensors.first { $0.name == name })
+        let file = try MappedFile(checkpoint.files[entry.file])
+        return withExtendedLifetime(file) { Array(file.bytes[Int(entry.offset)..<Int(entry.offset + entry.size)]) }
+    }
+
+    private static func config(_ variant: String) throws -> JSON {
+        try JSON(parsing: Array(try Data(contentsOf: URL(fileURLWithPath: "\(goldens)/families/\(variant)/config.json"))))
+    }
+
+    @Test(arguments: ["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]) func blocksAreThoseOfTheReference(layout: String) throws {
+        let directory = try TemporaryDirectory()
+        let reference = try Safetensors(path: Self.goldens + "/quantized/gguf.safetensors")
+        let name = "model.layers.0.mlp.up_proj.weight"
+        let writer = try GGUF.create(
+            path: directory.path + "/model.gguf", options: ["config": Self.config("llama"), "layout": .string(layout)],
+            tensors: [TensorEntry(name: name, layout: "f32", shape: [2, 512], size: 4096)])
+        try Self.bytes(reference, "source").withUnsafeBytes { try writer.write($0) }
+        try writer.finish()
+        let written = try GGUF(path: directory.path + "/model.gguf")
+        #expect(written.tensors.first { $0.name == name }?.layout == layout)
+        #expect(try Self.bytes(written, name) == Self.bytes(reference, layout.uppercased() + "/bytes"))
+    }
+
+    @Test(arguments: ["llama", "llama-bias", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "phi3", "olmo2"])
+    func aModelReadsBackAsItWas(variant: String) throws {
+        let directory = try TemporaryDirectory()
+        let source = try Safetensors(path: "\(Self.goldens)/families/\(variant)")
+        let config = try Self.config(variant)
+        let path = directory.path + "/model.gguf"
+        let writer = try GGUF.create(path: path, options: ["config": config], tensors: source.tensors)
+        for tensor in source.tensors { try Self.bytes(source, tensor.name).withUnsafeBytes { try writer.write($0) } }
+        try writer.finish()
+        let written = try GGUF(path: path)
+        let isTied = config["tie_word_embeddings"]?.bool ?? false
+        for tensor in source.tensors where !isTied || tensor.name != "lm_head.weight" {
+            let read = try #require(written.tensors.first { $0.name == tensor.name }, "\(tensor.name)")
+            #expect(read.shape == tensor.shape, "\(tensor.name)")
+            let found = Self.floats(try Self.bytes(written, tensor.name)).map { $0 + Float(read.addend) }
+            let wanted = Self.floats(try Self.bytes(source, tensor.name))
+            let order = Self.order(rows: tensor.shape[0], heads: read.permutedHeads)
+            let columns = wanted.count / tensor.shape[0]
+            let restored = (0..<wanted.count).map { found[order($0 / columns) * columns + $0 % columns] }
+            let error = zip(restored, wanted).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) }
+            #expect(error <= (read.addend == 0 ? 0 : 1e-6), "\(tensor.name)")
+        }
+        let described = written.describe()["config"]
+        for key in ["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "vocab_size", "num_experts_per_tok"] {
+            guard let wanted = config[key], !wanted.isNull else { continue }
+            #expect(described?[key] == wanted, "\(key)")
+        }
+        #expect(described?["rope_theta"]?.double == config["rope_theta"]?.double)
+    }
+
+    private static func floats(_ bytes: [UInt8]) -> [Float] {
+        bytes.withUnsafeBytes { raw in (0..<raw.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) } }
+    }
+
+    /// Where row r of two halves stands among pairs of neighbours.
+    private static func order(rows: Int, heads: Int) -> (Int) -> Int {
+        guard heads > 0 else { return { $0 } }
+        let width = rows / heads
+        return { $0 / width * width + 2 * ($0 % width % (width / 2)) + $0 % width / (width / 2) }
+    }
+
+    @Test func whatCannotBeWrittenIsNamed() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/model.gguf"
+        func message(_ options: JSON, _ name: String) -> String {
+            do {
+                _ = try GGUF.create(
+                    path: path, options: options, tensors: [TensorEntry(name: name, layout: "f32", shape: [2, 32], size: 256)])
+                return ""
+            } catch { return "\(error)" }
+        }
+        let config = try Self.config("llama")
+        #expect(message(["config": ["model_type": "whisper"]], "a").contains("whisper"))
+        #expect(message(["config": config, "layout": "q3_k"], "lm_head.weight").contains("q3_k"))
+        #expect(message(["config": config], "model.layers.0.strange.weight").contains("strange"))
+        #expect(try System.list(directory.path).isEmpty)
+    }
+}

@@ -1,0 +1,62 @@
+import Glibc
+import Graph
+import Host
+import Model
+import Testing
+
+/// Models written in another format and opened again.
+@Suite(.serialized) struct CheckpointExportTests {
+    let components: Registry
+
+    init() throws {
+        Services.shared.register("martlet.graph/1", at: GraphService.table)
+        components = Registry(try .standard())
+    }
+
+    @Test(arguments: [
+        "llama", "llama-bias", "llama-rope-llama3", "llama-rope-linear", "llama-tied", "mistral", "mixtral", "qwen2", "qwen2-yarn", "qwen3",
+        "qwen3_moe", "gemma", "gemma2", "gemma3_text", "phi3", "olmo", "olmo2", "olmoe", "starcoder2", "cohere",
+    ])
+    func aGGUFFileAnswersAsTransformersDid(variant: String) throws {
+        let folder = getenv("MARTLET_KEEP_EXPORTS").map { String(cString: $0) } ?? "/tmp/martlet-export-\(getpid())"
+        mkdir(folder, 0o755)
+        let path = "\(folder)/\(variant).gguf"
+        defer { if getenv("MARTLET_KEEP_EXPORTS") == nil { unlink(path) } }
+        let source = try ModelFiles(path: FamilyGolden.root + variant, components: components)
+        try CheckpointExport(source, format: "gguf", components: components).write(to: path)
+        let model = try Model(path: path, components: components)
+        let golden = try FamilyGolden(variant, components)
+        let found = try Scorer(model).logits(golden.elements("ids.0"))
+        #expect(FamilyGolden.relativeError(found, try golden.elements("logits.0")) <= 1e-4)
+    }
+
+    @Test func replacedTensorsTakeThePlaceOfTheirs() throws {
+        let path = "/tmp/martlet-export-\(getpid())-merged"
+        let source = try ModelFiles(path: FamilyGolden.root + "llama", components: components)
+        var export = CheckpointExport(source, format: "safetensors", components: components)
+        export.replaced = ["model.norm.weight"]
+        export.values = { entry in (0..<entry.shape[0]).map(Float.init) }
+        try export.write(to: path)
+        let written = try CheckpointHandle(path: path, components: components)
+        #expect(Set(written.tensors.keys) == Set(source.checkpoint.tensors.keys))
+        let norm = try #require(written.tensors["model.norm.weight"])
+        #expect(try written.floats(norm) == (0..<norm.shape[0]).map(Float.init))
+        let head = try #require(written.tensors["lm_head.weight"]), own = try #require(source.checkpoint.tensors["lm_head.weight"])
+        #expect(try written.floats(head) == source.checkpoint.floats(own))
+    }
+
+    @Test func aCheckpointThatDoesNotFitIsToldTensorByTensor() throws {
+        // Qwen 3 wants norms of queries and keys that Llama's checkpoint has not.
+        let folder = "/tmp/martlet-audit-\(getpid())"
+        mkdir(folder, 0o755)
+        let llama = FamilyGolden.root + "llama/", qwen = FamilyGolden.root + "qwen3-untied/"
+        symlink(llama + "model.safetensors", folder + "/model.safetensors")
+        symlink(qwen + "config.json", folder + "/config.json")
+        let audit = try CheckpointAudit(Model(path: folder, components: components))
+        #expect(audit.problems.contains { $0.contains("model.layers.0.self_attn.q_norm.weight") && $0.contains("nearest") })
+        #expect(throws: ModelError.self) { try audit.check(folder) }
+        let whole = try CheckpointAudit(Model(path: llama, components: components))
+        #expect(whole.problems.isEmpty && whole.unused.isEmpty)
+        #expect(whole.totalWeightBytes >= 4 * whole.parameterCount && whole.parameterCount > 10_000)
+    }
+}
