@@ -25,8 +25,8 @@ final class ProgressLine {
         let left = progress.totalBytes - progress.bytes
         let rate = max(progress.bytesPerSecond, 1)
         var text = "\(progress.files)/\(progress.totalFiles) files, \(Self.size(progress.bytes)) of \(Self.size(progress.totalBytes))"
-        text += ", \(Self.size(Int(rate)))/s"
-        if left > 0 { text += ", \(Self.duration(Double(left) / rate)) left" }
+        if progress.bytesPerSecond > 0 { text += ", \(Self.size(Int(rate)))/s" }
+        if left > 0, progress.bytesPerSecond > 0 { text += ", \(Self.duration(Double(left) / rate)) left" }
         write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
         isOpen = isTerminal
         return true

@@ -17,6 +17,7 @@ struct GGUFMetadata {
     init(_ architecture: GGUFArchitecture, config: JSON, path: String) throws(FileError) {
         self.architecture = architecture
         self.config = config
+        try Self.checkConstants(architecture, config, path)
         // llama.cpp tells Mixtral from Llama by the count of experts alone.
         let id = architecture.id == "mixtral" ? "llama" : architecture.id
         add("general.architecture", .string(id))
@@ -42,6 +43,24 @@ struct GGUFMetadata {
         put("vocab_size", config["vocab_size"])
         if config["rope_theta"] == nil { put("rope.freq_base", config["rope_parameters"]?["rope_theta"]) }
         addScaling(put)
+    }
+
+    /// GGUF leaves unsaid what is the same in all of an architecture's models: another value could not be told.
+    private static func checkConstants(_ architecture: GGUFArchitecture, _ config: JSON, _ path: String) throws(FileError) {
+        var wanted = (architecture.constants.object ?? JSONObject()).map { ($0.key, $0.value) }
+        if architecture.id.hasPrefix("gemma") {
+            // Older files of Gemma name the activation wrongly.
+            wanted.removeAll { $0.0 == "hidden_act" }
+            let layers = config["num_hidden_layers"]?.int
+            let isLargest = architecture.id == "gemma2" && layers == 46 || architecture.id == "gemma3" && layers == 62
+            if !isLargest, let width = headWidth(config) { wanted.append(("query_pre_attn_scalar", .int(Int64(width)))) }
+        }
+        for (key, value) in wanted {
+            guard let found = config[key], !found.isNull, found != value, found.double == nil || found.double != value.double else { continue }
+            throw FileError(
+                path, "config \(FileError.quote(key))", found: found.text(), wanted: value.text(),
+                fix: "GGUF files of \(architecture.id) cannot say otherwise; write safetensors.")
+        }
     }
 
     mutating func add(_ key: String, _ value: JSON) {

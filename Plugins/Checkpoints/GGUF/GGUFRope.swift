@@ -8,19 +8,22 @@ enum GGUFRope {
 
     /// "rope_scaling" of Llama 3.1 and later, whose factors (unscaled frequency / scaled) are in "rope_freqs.weight".
     ///
-    /// All published ones have low 1, high 4 and 8192 positions; the factor is the largest of the tensor. The
-    /// settings are given only if they bring back every factor of the file, by the formula of transformers'
-    /// `_compute_llama3_parameters`.
+    /// All published ones have low 1, high 4 and 8192 positions, others maybe another power of two; the factor is the largest of
+    /// the tensor. The settings are given only if they bring back every factor of the file, by the formula of
+    /// transformers' `_compute_llama3_parameters`.
     static func llama3(_ file: GGUFFile, theta: Double) -> JSON? {
         guard let factors = factors(file, "rope_freqs.weight"), let factor = factors.max(), factor > 1, theta > 1
         else { return nil }
-        let (low, high, positions) = (1.0, 4.0, 8192.0)
-        for (i, found) in factors.enumerated() {
-            let wavelength = 2 * Double.pi * pow(theta, Double(i) / Double(factors.count))
-            let share = min(max((positions / wavelength - low) / (high - low), 0), 1)
-            let wanted = 1 / ((1 - share) / Double(factor) + share)
-            if abs(Double(found) - wanted) > 1e-3 * wanted { return nil }
+        let (low, high) = (1.0, 4.0)
+        func fits(_ positions: Double) -> Bool {
+            factors.enumerated().allSatisfy { i, found in
+                let wavelength = 2 * Double.pi * pow(theta, Double(i) / Double(factors.count))
+                let share = min(max((positions / wavelength - low) / (high - low), 0), 1)
+                let wanted = 1 / ((1 - share) / Double(factor) + share)
+                return abs(Double(found) - wanted) <= 1e-3 * wanted
+            }
         }
+        guard let positions = ([8192] + (4...20).map { Double(1 << $0) }).first(where: fits) else { return nil }
         return [
             "rope_type": "llama3", "factor": .double(Double(factor)), "low_freq_factor": .double(low),
             "high_freq_factor": .double(high), "original_max_position_embeddings": .int(Int64(positions)),
