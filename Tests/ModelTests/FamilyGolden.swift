@@ -23,6 +23,7 @@ struct FamilyGolden {
     /// The largest difference over the largest wanted value.
     static func relativeError(_ found: [Float], _ wanted: [Float]) -> Float {
         guard found.count == wanted.count, !found.isEmpty else { return .infinity }
-        return zip(found, wanted).reduce(0) { max($0, ($1.0 - $1.1).magnitude) } / wanted.reduce(0) { max($0, $1.magnitude) }
+        return zip(found, wanted).reduce(0) { max($0, ($1.0 - $1.1).magnitude) }
+            / wanted.reduce(0) { max($0, $1.magnitude) }
     }
 }

@@ -13,7 +13,8 @@ import Testing
     }
 
     static let variants = [
-        "baichuan", "baichuan-13b", "baichuan2", "chatglm", "chatglm4", "cohere", "cohere-qk-norm", "cohere2", "deepseek_v2",
+        "baichuan", "baichuan-13b", "baichuan2", "chatglm", "chatglm4", "cohere", "cohere-qk-norm", "cohere2",
+        "deepseek_v2",
         "deepseek_v2-lite", "deepseek_v3", "deepseek_v3-plain", "falcon", "gemma", "gemma2", "gemma3_text",
         "gemma3_text-linear", "glm", "glm4", "glm4_moe", "gpt2", "gpt_neox", "gpt_neox-serial", "internlm2", "llama",
         "llama-bias", "llama-mha",

@@ -32,7 +32,9 @@ import Testing
             for place in entry["at"]?.array ?? [] {
                 let index = try #require(place[0]?.int)
                 let value = try #require(place[1]?.double)
-                #expect(abs(Double(found[index]) - value) <= 1e-4 * max(norm, 1e-3), "\(name)[\(index)] is \(found[index]), wanted \(value)")
+                #expect(
+                    abs(Double(found[index]) - value) <= 1e-4 * max(norm, 1e-3),
+                    "\(name)[\(index)] is \(found[index]), wanted \(value)")
             }
         }
     }
@@ -51,11 +53,14 @@ struct Gradients {
             let hidden = try model.family.build(
                 in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
             let labels = (ids.dropFirst() + [0]).flatMap { withUnsafeBytes(of: $0, Array.init) }
-            let logps = try model.labelLogprobs(graph, hidden[0], labels: graph.constant(ValueType([ids.count], .i32), labels))
+            let logps = try model.labelLogprobs(
+                graph, hidden[0], labels: graph.constant(ValueType([ids.count], .i32), labels))
             let share = -1 / Float(ids.count - 1)
             let weights = try graph.constant([Float](repeating: share, count: ids.count - 1) + [0], [ids.count])
             let loss = try graph.emit("sum", graph.emit("mul", [logps, weights]))[0]
-            let parameters = graph.parameters.values.filter { graph.parameter($0) != nil }.sorted { $0.index < $1.index }
+            let parameters = graph.parameters.values.filter { graph.parameter($0) != nil }.sorted {
+                $0.index < $1.index
+            }
             let gradients = try graph.differentiate(loss, with: parameters)
             var kept = [loss]
             for (value, gradient) in zip(parameters, gradients) {

@@ -47,7 +47,8 @@ struct GGUFBytes {
         if value.bool != nil { return .bool }
         if key.hasSuffix("token_type") { return .i32 }
         let fractions = [
-            "scores", "freq_base", "freq_base_swa", "epsilon", "softcapping", "scale", "factor", "clamp_kqv", "multiplier",
+            "scores", "freq_base", "freq_base_swa", "epsilon", "softcapping", "scale", "factor", "clamp_kqv",
+            "multiplier",
         ]
         if case .double = value { return .f32 }
         if fractions.contains(where: { key.hasSuffix($0) }) { return .f32 }

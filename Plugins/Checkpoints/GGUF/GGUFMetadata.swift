@@ -28,7 +28,8 @@ struct GGUFMetadata {
         }
         for (key, member) in GGUFConfig.members {
             if key == "attention.sliding_window", config["use_sliding_window"]?.bool == false { continue }
-            guard let value = config[architecture.configKeys[key] ?? member], value.int != nil || value.double != nil || value.bool != nil
+            guard let value = config[architecture.configKeys[key] ?? member],
+                value.int != nil || value.double != nil || value.bool != nil
             else { continue }
             put(key, value)
         }
@@ -42,21 +43,29 @@ struct GGUFMetadata {
         put("rope.dimension_count", .int(Int64(Double(width) * (config["partial_rotary_factor"]?.double ?? 1))))
         put("vocab_size", config["vocab_size"])
         if config["rope_theta"] == nil { put("rope.freq_base", config["rope_parameters"]?["rope_theta"]) }
+        // OLMo's norms have no weights, and its configuration no epsilon.
+        if id == "olmo" { put("attention.layer_norm_epsilon", 1e-5) }
         addScaling(put)
     }
 
     /// GGUF leaves unsaid what is the same in all of an architecture's models: another value could not be told.
-    private static func checkConstants(_ architecture: GGUFArchitecture, _ config: JSON, _ path: String) throws(FileError) {
+    private static func checkConstants(_ architecture: GGUFArchitecture, _ config: JSON, _ path: String)
+        throws(FileError)
+    {
         var wanted = (architecture.constants.object ?? JSONObject()).map { ($0.key, $0.value) }
         if architecture.id.hasPrefix("gemma") {
             // Older files of Gemma name the activation wrongly.
             wanted.removeAll { $0.0 == "hidden_act" }
             let layers = config["num_hidden_layers"]?.int
             let isLargest = architecture.id == "gemma2" && layers == 46 || architecture.id == "gemma3" && layers == 62
-            if !isLargest, let width = headWidth(config) { wanted.append(("query_pre_attn_scalar", .int(Int64(width)))) }
+            if !isLargest, let width = headWidth(config) {
+                wanted.append(("query_pre_attn_scalar", .int(Int64(width))))
+            }
         }
         for (key, value) in wanted {
-            guard let found = config[key], !found.isNull, found != value, found.double == nil || found.double != value.double else { continue }
+            guard let found = config[key], !found.isNull, found != value,
+                found.double == nil || found.double != value.double
+            else { continue }
             throw FileError(
                 path, "config \(FileError.quote(key))", found: found.text(), wanted: value.text(),
                 fix: "GGUF files of \(architecture.id) cannot say otherwise; write safetensors.")
@@ -92,7 +101,9 @@ struct GGUFMetadata {
 
     private static func headWidth(_ config: JSON) -> Int? {
         if let width = config["head_dim"]?.int { return width }
-        guard let hidden = config["hidden_size"]?.int, let heads = config["num_attention_heads"]?.int, heads > 0 else { return nil }
+        guard let hidden = config["hidden_size"]?.int, let heads = config["num_attention_heads"]?.int, heads > 0 else {
+            return nil
+        }
         return hidden / heads
     }
 
@@ -121,7 +132,8 @@ struct GGUFMetadata {
             return [RopeTensor(name: "rope_freqs.weight", values: values)]
         case let other:
             throw FileError(
-                path, "config \"rope_scaling\"", found: FileError.quote(other), wanted: "one of linear, yarn, llama3, longrope",
+                path, "config \"rope_scaling\"", found: FileError.quote(other),
+                wanted: "one of linear, yarn, llama3, longrope",
                 fix: "llama.cpp has no such scaling of rotary positions.")
         }
     }

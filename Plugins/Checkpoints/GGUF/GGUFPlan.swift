@@ -33,7 +33,8 @@ struct GGUFPlan {
 
     /// - Parameter layout: What matrices become; nil keeps theirs.
     init(
-        _ tensors: [TensorEntry], _ architecture: GGUFArchitecture, config: JSON, layout: String?, alignment: Int, path: String
+        _ tensors: [TensorEntry], _ architecture: GGUFArchitecture, config: JSON, layout: String?, alignment: Int,
+        path: String
     ) throws(FileError) {
         self.architecture = architecture
         names = Dictionary(architecture.names.map { ($0.published, $0.gguf) }, uniquingKeysWith: { first, _ in first })
@@ -43,15 +44,18 @@ struct GGUFPlan {
         for tensor in tensors {
             guard let (name, expert) = target(tensor.name) else {
                 throw FileError(
-                    path, "tensor \(FileError.quote(tensor.name))", found: "a name that \(architecture.id) has not in GGUF",
+                    path, "tensor \(FileError.quote(tensor.name))",
+                    found: "a name that \(architecture.id) has not in GGUF",
                     wanted: "the tensors of \(architecture.className)")
             }
             let shape = tensor.shape.filter { $0 != 1 }.isEmpty ? [1] : tensor.shape
             let chosen = Self.layout(name, shape, own: tensor.layout, wanted: layout)
-            guard let target = ElementLayout.named(chosen), GGUFQuantizer.layouts.contains(tensor.layout) || chosen == tensor.layout
+            guard let target = ElementLayout.named(chosen),
+                GGUFQuantizer.layouts.contains(tensor.layout) || chosen == tensor.layout
             else {
                 throw FileError(
-                    path, "tensor \(FileError.quote(tensor.name))", found: "the layout \(tensor.layout)", wanted: "f32, f16 or bf16")
+                    path, "tensor \(FileError.quote(tensor.name))", found: "the layout \(tensor.layout)",
+                    wanted: "f32, f16 or bf16")
             }
             if byName[name] == nil {
                 byName[name] = targets.count
@@ -62,7 +66,8 @@ struct GGUFPlan {
             let isQuery = name.contains(".attn_q."), isKey = name.contains(".attn_k.")
             parts.append(
                 Part(
-                    target: index, expert: expert, heads: architecture.permutes && isQuery ? heads : architecture.permutes && isKey ? keyHeads : 0,
+                    target: index, expert: expert,
+                    heads: architecture.permutes && isQuery ? heads : architecture.permutes && isKey ? keyHeads : 0,
                     addend: name.hasSuffix("norm.weight") ? Float(architecture.normAddend) : 0))
         }
         try place(tensors, alignment, path)
@@ -95,14 +100,18 @@ struct GGUFPlan {
             parts[at + 1] = "#"
         }
         var expert: Int?
-        if let at = parts.firstIndex(of: "experts"), at + 1 < parts.count, let number = Int(parts[at + 1]), number < 4096 {
+        if let at = parts.firstIndex(of: "experts"), at + 1 < parts.count, let number = Int(parts[at + 1]),
+            number < 4096
+        {
             expert = number
             parts[at + 1] = "@"
         }
         let whole = parts.joined(separator: ".")
-        let found = names[whole] ?? parts.last.flatMap { ending in
-            names[parts.dropLast().joined(separator: ".")].map { $0 + "." + ending }
-        }
+        let found =
+            names[whole]
+            ?? parts.last.flatMap { ending in
+                names[parts.dropLast().joined(separator: ".")].map { $0 + "." + ending }
+            }
         return found.map { ($0.replacing("#", with: layer ?? "#"), expert) }
     }
 

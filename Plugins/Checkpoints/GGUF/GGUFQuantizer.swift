@@ -11,10 +11,13 @@ enum GGUFQuantizer {
             switch layout {
             case "bf16":
                 for i in 0..<count {
-                    out[i] = Float(bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) << 16)
+                    out[i] = Float(
+                        bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) << 16)
                 }
             case "f16":
-                for i in 0..<count { out[i] = HalfFloat.float(bytes.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
+                for i in 0..<count {
+                    out[i] = HalfFloat.float(bytes.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self))
+                }
             default: for i in 0..<count { out[i] = bytes.loadUnaligned(fromByteOffset: 4 * i, as: Float.self) }
             }
             filled = count
@@ -53,7 +56,8 @@ enum GGUFQuantizer {
                 for i in 0..<count {
                     write(
                         UnsafeBufferPointer(rebasing: values[32 * i..<32 * i + 32]),
-                        UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(out)[i * size..<(i + 1) * size]))
+                        UnsafeMutableRawBufferPointer(
+                            rebasing: UnsafeMutableRawBufferPointer(out)[i * size..<(i + 1) * size]))
                 }
                 filled = count * size
             }
@@ -91,7 +95,8 @@ enum GGUFQuantizer {
     }
 
     /// The fifth bits of all elements where there are five, then element j in the low and j + 16 in the high half of byte j.
-    private static func pack(_ bits: Int, _ out: UnsafeMutableRawBufferPointer, from start: Int, _ step: (Int) -> Float) {
+    private static func pack(_ bits: Int, _ out: UnsafeMutableRawBufferPointer, from start: Int, _ step: (Int) -> Float)
+    {
         let limit = 1 << bits - 1
         var high: UInt32 = 0
         let nibbles = bits == 5 ? start + 4 : start

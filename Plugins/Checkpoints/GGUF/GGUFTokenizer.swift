@@ -14,7 +14,8 @@ enum GGUFTokenizer {
         let model = System.join(directory, "tokenizer.model")
         var out: [(String, JSON)] = []
         var vocabulary = Vocabulary(count: config["vocab_size"]?.int ?? 0)
-        if let document, document["model"]?["type"]?.string == "BPE", document["model"]?["byte_fallback"]?.bool != true {
+        if let document, document["model"]?["type"]?.string == "BPE", document["model"]?["byte_fallback"]?.bool != true
+        {
             vocabulary.add(document)
             out = [("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", .string(pre(document, config)))]
             out += vocabulary.keys(scores: false)
@@ -33,7 +34,9 @@ enum GGUFTokenizer {
         } else {
             return []
         }
-        for (key, member) in [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")] {
+        for (key, member) in [
+            ("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token"),
+        ] {
             let text = settings[member]?.string ?? settings[member]?["content"]?.string
             if let id = text.flatMap({ vocabulary.ids[$0] }) ?? (key == "unknown" ? nil : config["\(member)_id"]?.int) {
                 out.append(("tokenizer.ggml.\(key)_token_id", .int(Int64(id))))

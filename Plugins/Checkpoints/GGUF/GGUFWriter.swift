@@ -40,12 +40,15 @@ final class GGUFWriter: CheckpointWriter {
             self.tensors, architecture, config: config, layout: layout, alignment: Self.alignment, path: path)
         var metadata = try GGUFMetadata(architecture, config: config, path: path)
         try metadata.addTokenizer(options)
-        metadata.add("general.file_type", .int(Self.fileType(layout ?? tensors.first { $0.shape.count > 1 }?.layout ?? "f32")))
+        metadata.add(
+            "general.file_type", .int(Self.fileType(layout ?? tensors.first { $0.shape.count > 1 }?.layout ?? "f32")))
         for (key, value) in options["metadata"]?.object ?? JSONObject() { metadata.add(key, value) }
         let header = Self.header(metadata, plan, factors)
         dataStart = header.count
         let file = try ReplacementFile(path)
-        let extra = factors.reduce(0) { $0 + (($1.values.count * 4 + Self.alignment - 1) / Self.alignment * Self.alignment) }
+        let extra = factors.reduce(0) {
+            $0 + (($1.values.count * 4 + Self.alignment - 1) / Self.alignment * Self.alignment)
+        }
         try file.reserve(header.count + plan.dataSize + extra)
         try file.write(header, at: 0)
         var at = header.count + plan.dataSize
@@ -71,7 +74,8 @@ final class GGUFWriter: CheckpointWriter {
         }
         let (tensor, part) = (tensors[next], plan.parts[next])
         let target = plan.targets[part.target]
-        guard UInt64(data.count) == tensor.size, ElementLayout.named(tensor.layout)?.byteCount(shape: tensor.shape) == data.count
+        guard UInt64(data.count) == tensor.size,
+            ElementLayout.named(tensor.layout)?.byteCount(shape: tensor.shape) == data.count
         else {
             throw FileError(
                 path, "tensor \(FileError.quote(tensor.name))", found: "\(data.count) bytes",
@@ -102,7 +106,8 @@ final class GGUFWriter: CheckpointWriter {
     }
 
     private func converted(
-        _ data: UnsafeRawBufferPointer, _ layout: String, rows: Int, _ columns: Int, _ part: GGUFPlan.Part, to target: String
+        _ data: UnsafeRawBufferPointer, _ layout: String, rows: Int, _ columns: Int, _ part: GGUFPlan.Part,
+        to target: String
     ) -> [UInt8] {
         var values = GGUFQuantizer.floats(data, layout, count: rows * columns)
         if part.addend != 0 { for i in values.indices { values[i] += part.addend } }
@@ -133,7 +138,9 @@ final class GGUFWriter: CheckpointWriter {
 
     func abandon() { file = nil }
 
-    private static func header(_ metadata: GGUFMetadata, _ plan: GGUFPlan, _ factors: [GGUFMetadata.RopeTensor]) -> [UInt8] {
+    private static func header(_ metadata: GGUFMetadata, _ plan: GGUFPlan, _ factors: [GGUFMetadata.RopeTensor])
+        -> [UInt8]
+    {
         var out = GGUFBytes()
         out.add(UInt32(0x4655_4747))
         out.add(UInt32(3))
@@ -169,7 +176,8 @@ extension GGUFArchitecture {
     /// Those whose config.json has one place for each of GGUF's keys.
     static let writable: [GGUFArchitecture] = all.filter { architecture in
         let others = [
-            "mistral3", "internlm2", "baichuan", "minicpm", "qwen", "phi2", "glm4", "chatglm", "gpt2", "bert", "stablelm", "seed_oss",
+            "mistral3", "internlm2", "baichuan", "minicpm", "qwen", "phi2", "glm4", "chatglm", "gpt2", "bert",
+            "stablelm", "seed_oss",
             "ernie4_5", "deepseek", "deepseek2",
         ]
         return !others.contains(architecture.id)

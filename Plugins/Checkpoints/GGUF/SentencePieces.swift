@@ -64,12 +64,15 @@ struct SentencePieces {
             case 2:
                 let at = reader.position
                 guard let count = Int(exactly: try varint()), count <= reader.remaining else {
-                    throw FileError(reader.path, at: at, "field length", found: "more than the message holds", wanted: "a length within it")
+                    throw FileError(
+                        reader.path, at: at, "field length", found: "more than the message holds",
+                        wanted: "a length within it")
                 }
                 return (key >> 3, .bytes(try reader.take(count, "a field")))
             case 5: return (key >> 3, .number(UInt64(try reader.integer(UInt32.self, "a field of 4 bytes"))))
             case let type:
-                throw FileError(reader.path, at: reader.position, "field type", found: "\(type)", wanted: "0, 1, 2 or 5")
+                throw FileError(
+                    reader.path, at: reader.position, "field type", found: "\(type)", wanted: "0, 1, 2 or 5")
             }
         }
 
@@ -80,7 +83,8 @@ struct SentencePieces {
                 value |= UInt64(byte & 127) << UInt64(shift)
                 if byte < 128 { return value }
             }
-            throw FileError(reader.path, at: reader.position, "a number", found: "more than ten bytes", wanted: "at most ten")
+            throw FileError(
+                reader.path, at: reader.position, "a number", found: "more than ten bytes", wanted: "at most ten")
         }
     }
 }

@@ -9,7 +9,8 @@ extension BERT {
         }
         var x = inputs.embeds ?? row("word_embeddings", inputs.ids, vocabulary)
         x = x + row("position_embeddings", inputs.positions, positions, from: firstPosition)
-        let type = inputs.typeIDs.map { row("token_type_embeddings", $0, types) }
+        let type =
+            inputs.typeIDs.map { row("token_type_embeddings", $0, types) }
             ?? g.parameter("embeddings.token_type_embeddings.weight", [types, hidden]).slice(0, 0, 1)
         return g.layerNorm("embeddings.LayerNorm", x + type, eps: eps)
     }
@@ -25,7 +26,8 @@ extension BERT {
                 g.maskedWords(
                     isRoberta ? "lm_head.dense" : "cls.predictions.transform.dense",
                     isRoberta ? "lm_head.layer_norm" : "cls.predictions.transform.LayerNorm", bias: "\(stem).bias",
-                    embedding: "embeddings.word_embeddings.weight", x, vocabulary: vocabulary, act: isRoberta ? "gelu" : act,
+                    embedding: "embeddings.word_embeddings.weight", x, vocabulary: vocabulary,
+                    act: isRoberta ? "gelu" : act,
                     eps: eps)
             ]
         default:

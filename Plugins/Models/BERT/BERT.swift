@@ -31,7 +31,8 @@ struct BERT: ModelFamily {
         act = try config.string("hidden_act", default: "gelu")
         let kind = try config.string("position_embedding_type", default: "absolute")
         guard kind == "absolute" else {
-            throw PluginError(.unsupported, "\"position_embedding_type\" is \"\(kind)\", wanted \"absolute\"", at: "config.json")
+            throw PluginError(
+                .unsupported, "\"position_embedding_type\" is \"\(kind)\", wanted \"absolute\"", at: "config.json")
         }
         // RoBERTa's positions begin after its padding id.
         isRoberta = try config.string("model_type", default: "bert") != "bert"
@@ -70,7 +71,8 @@ struct BERT: ModelFamily {
                 let a = g.attention(
                     layer: i, parts[0], parts[1], parts[2], segments: inputs.segments, options: .init(isCausal: false))
                 let y = g.layerNorm(
-                    "attention.output.LayerNorm", x + g.linear("attention.output.dense", a, hidden, bias: true), eps: eps)
+                    "attention.output.LayerNorm", x + g.linear("attention.output.dense", a, hidden, bias: true),
+                    eps: eps)
                 let m = g.activation(act, g.linear("intermediate.dense", y, inner, bias: true))
                 return g.layerNorm("output.LayerNorm", y + g.linear("output.dense", m, hidden, bias: true), eps: eps)
             }

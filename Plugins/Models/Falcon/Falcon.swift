@@ -14,9 +14,12 @@ struct Falcon: ModelFamily {
 
     init(config json: JSON) throws {
         let config = ModelConfig(json)
-        for (key, wanted, fallback) in [("multi_query", true, true), ("alibi", false, false), ("new_decoder_architecture", false, false)] {
+        for (key, wanted, fallback) in [
+            ("multi_query", true, true), ("alibi", false, false), ("new_decoder_architecture", false, false),
+        ] {
             guard try config.bool(key, default: fallback) == wanted else {
-                throw PluginError(.unsupported, "\"\(key)\" is \(!wanted), wanted \(wanted) as in Falcon 7B", at: "config.json")
+                throw PluginError(
+                    .unsupported, "\"\(key)\" is \(!wanted), wanted \(wanted) as in Falcon 7B", at: "config.json")
             }
         }
         layers = try config.int("num_hidden_layers")
@@ -45,7 +48,8 @@ struct Falcon: ModelFamily {
     }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("transformer.word_embeddings", inputs.ids, vocabulary: vocabulary, width: hidden)
         var attention = SelfAttention(heads: heads, keyValueHeads: 1, headWidth: hidden / heads, rope: rope)
         attention.hasBias = hasBias

@@ -58,7 +58,9 @@ struct GPTNeoX: ModelFamily {
                 let y = x + g.linear("attention.dense", a, hidden, bias: hasBias)
                 let m = g.layerNorm("post_attention_layernorm", isParallel ? x : y, eps: eps)
                 return y
-                    + g.plainMLP("mlp", m, inner: inner, names: ("dense_h_to_4h", "dense_4h_to_h")) { g.activation(act, $0) }
+                    + g.plainMLP("mlp", m, inner: inner, names: ("dense_h_to_4h", "dense_4h_to_h")) {
+                        g.activation(act, $0)
+                    }
             }
         }
         return [g.layerNorm("gpt_neox.final_layer_norm", x, eps: eps)]

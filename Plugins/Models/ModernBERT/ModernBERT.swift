@@ -39,7 +39,8 @@ struct ModernBERT: ModelFamily {
 
     func describe() -> ModelDescription {
         var model = ModelDescription()
-        model.parts = ["encoder"] + (config.names("ForSequenceClassification") ? ["classifier"] : [])
+        model.parts =
+            ["encoder"] + (config.names("ForSequenceClassification") ? ["classifier"] : [])
             + (config.names("ForMaskedLM") ? ["masked_lm"] : [])
         model.hidden = hidden
         model.vocabulary = vocabulary
@@ -72,14 +73,19 @@ struct ModernBERT: ModelFamily {
                 // The first layer reads what the embedding's norm gave.
                 let y = x + g.selfAttention("attn", i == 0 ? x : norm("attn_norm", x), attention, layer: i, inputs)
                 let m = norm("mlp_norm", y)
-                return y + g.packedMLP("mlp", m, inner: inner, bias: flag("mlp_bias"), packed: "Wi", down: "Wo") { g.activation(act, $0) }
+                return y
+                    + g.packedMLP("mlp", m, inner: inner, bias: flag("mlp_bias"), packed: "Wi", down: "Wo") {
+                        g.activation(act, $0)
+                    }
             }
         }
         x = norm("model.final_norm", x)
         func head(_ x: Tensor) -> Tensor {
             norm("head.norm", g.activation(headAct, g.linear("head.dense", x, hidden, bias: flag("classifier_bias"))))
         }
-        if inputs.part == "masked_lm" { return [g.emit1("linear", [head(x), table, g.parameter("decoder.bias", [vocabulary])])] }
+        if inputs.part == "masked_lm" {
+            return [g.emit1("linear", [head(x), table, g.parameter("decoder.bias", [vocabulary])])]
+        }
         guard inputs.part == "classifier" else { return [x] }
         let isFirst = try config.string("classifier_pooling", default: "cls") == "cls"
         let pooled = isFirst ? g.firstTokens(x, inputs.segments) : g.sequenceMeans(x, inputs.segments)

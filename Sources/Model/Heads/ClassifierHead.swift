@@ -10,7 +10,8 @@ package final class ClassifierHead {
     package init(_ model: Model) throws {
         guard model.shape.parts.contains("classifier") || model.shape.classifier != nil else {
             throw ModelError(
-                .unsupported, "this model has no head that scores sequences: its architecture is no …ForSequenceClassification",
+                .unsupported,
+                "this model has no head that scores sequences: its architecture is no …ForSequenceClassification",
                 at: model.path)
         }
         self.model = model
@@ -33,7 +34,8 @@ package final class ClassifierHead {
             }
             guard let name = model.shape.classifier else { return try build("classifier") }
             guard let shape = model.weights.shape(of: name), shape.count == 2 else {
-                throw ModelError(.notFound, "the checkpoint has no tensor \(name) that scores sequences", at: model.path)
+                throw ModelError(
+                    .notFound, "the checkpoint has no tensor \(name) that scores sequences", at: model.path)
             }
             let ends = SequenceRunner.bounds(sequences).dropFirst().flatMap { withUnsafeBytes(of: $0 - 1, Array.init) }
             let last = try graph.constant(ValueType([sequences.count], .i32), ends)

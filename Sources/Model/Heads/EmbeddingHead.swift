@@ -33,10 +33,12 @@ package final class EmbeddingHead {
                 case "Transformer": continue
                 case "Normalize": normalizes = true
                 case "Pooling":
-                    found = try Self.pooling(Self.read("\(directory)/\(module["path"]?.string ?? "1_Pooling")/config.json"))
+                    found = try Self.pooling(
+                        Self.read("\(directory)/\(module["path"]?.string ?? "1_Pooling")/config.json"))
                 default:
                     throw ModelError(
-                        .unsupported, "modules.json asks for a module \"\(type)\"; known are Transformer, Pooling and Normalize",
+                        .unsupported,
+                        "modules.json asks for a module \"\(type)\"; known are Transformer, Pooling and Normalize",
                         at: directory)
                 }
             }

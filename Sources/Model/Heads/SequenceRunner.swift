@@ -35,11 +35,13 @@ package final class SequenceRunner {
             guard !ids.isEmpty else { throw ModelError(.invalid, "sequence \(i) has no tokens", at: model.path) }
             guard limit == 0 || ids.count <= limit else {
                 throw ModelError(
-                    .invalid, "sequence \(i) has \(ids.count) tokens, the model reads at most \(limit); shorten it", at: model.path)
+                    .invalid, "sequence \(i) has \(ids.count) tokens, the model reads at most \(limit); shorten it",
+                    at: model.path)
             }
             guard let wrong = ids.first(where: { $0 < 0 || Int($0) >= model.shape.vocabulary }) else { continue }
             throw ModelError(
-                .invalid, "sequence \(i) holds the token id \(wrong), the vocabulary has \(model.shape.vocabulary)", at: model.path)
+                .invalid, "sequence \(i) holds the token id \(wrong), the vocabulary has \(model.shape.vocabulary)",
+                at: model.path)
         }
     }
 

@@ -29,7 +29,9 @@ package struct CheckpointAudit {
         for part in model.shape.parts {
             let outputs = try model.family.build(
                 part, in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
-            if part == "decoder", model.shape.head != nil, let hidden = outputs.first { _ = try model.head(graph, hidden) }
+            if part == "decoder", model.shape.head != nil, let hidden = outputs.first {
+                _ = try model.head(graph, hidden)
+            }
         }
         if let classifier = model.shape.classifier, let shape = model.weights.shape(of: classifier) {
             _ = try graph.parameter("/" + classifier, shape)

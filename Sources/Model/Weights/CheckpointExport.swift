@@ -36,7 +36,8 @@ package struct CheckpointExport {
             if isRewritten(source) {
                 guard WeightStore.denseLayouts.contains(source.layout) else {
                     throw ModelError(
-                        .unsupported, "tensor \(source.name) of layout \(source.layout) cannot be written anew; start from f32, f16 or bf16",
+                        .unsupported,
+                        "tensor \(source.name) of layout \(source.layout) cannot be written anew; start from f32, f16 or bf16",
                         at: checkpoint.path)
                 }
                 entry.layout = "f32"
@@ -54,7 +55,9 @@ package struct CheckpointExport {
             if replaced.contains(source.name) {
                 let values = try values(source)
                 guard values.count == source.shape.reduce(1, *) else {
-                    throw ModelError(.invalid, "\(values.count) values stand in for tensor \(source.name) of shape \(source.shape)", at: path)
+                    throw ModelError(
+                        .invalid, "\(values.count) values stand in for tensor \(source.name) of shape \(source.shape)",
+                        at: path)
                 }
                 try writer.write(values)
             } else if isRewritten(source) {

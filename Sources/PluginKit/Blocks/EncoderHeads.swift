@@ -25,7 +25,8 @@ extension GraphBuilder {
 
     /// Scores of masked words: the embedding's table of `norm`(act(dense x)), with a bias; x [T, width] → [T, vocabulary].
     public func maskedWords(
-        _ dense: String, _ norm: String, bias: String, embedding: String, _ x: Tensor, vocabulary: Int, act: String, eps: Double
+        _ dense: String, _ norm: String, bias: String, embedding: String, _ x: Tensor, vocabulary: Int, act: String,
+        eps: Double
     ) -> Tensor {
         let width = x.shape.last ?? 0
         let h = layerNorm(norm, activation(act, linear(dense, x, width, bias: true)), eps: eps)

@@ -15,9 +15,13 @@ enum DownloadCommand: Command {
         Flag("include", .list, "Only files of these patterns, such as *.json", aliases: ["allow_patterns"]),
         Flag("exclude", .list, "No files of these patterns", aliases: ["ignore_patterns"]),
         Flag("use_hf", .boolean, "Ask Hugging Face rather than ModelScope", default: "false"),
-        Flag("hub_token", .text, "Token; by default from HF_TOKEN, MODELSCOPE_API_TOKEN or their files", aliases: ["token"]),
+        Flag(
+            "hub_token", .text, "Token; by default from HF_TOKEN, MODELSCOPE_API_TOKEN or their files",
+            aliases: ["token"]),
         Flag("endpoint", .text, "Another server of the hub, such as a mirror"),
-        Flag("local_dir", .text, "Fetch into this directory instead of the cache", aliases: ["output_dir", "local_repo_path"]),
+        Flag(
+            "local_dir", .text, "Fetch into this directory instead of the cache",
+            aliases: ["output_dir", "local_repo_path"]),
         Flag("connections", .integer, "Transfers at once", default: "8"),
         Flag("refresh", .boolean, "Ask the hub whether the revision has moved", default: "false"),
         Flag("offline", .boolean, "Only look into the cache", default: "false"),

@@ -15,16 +15,19 @@ enum ScoreInput {
         let options: EncodeOptions = arguments.bool("no_special") ? [] : [.addSpecial]
         let operands = try arguments.positional.map { try tokenizer.encode($0, options: options) }
         guard let path = arguments.text("texts") else { return operands }
-        return try operands + Input.lines(path).enumerated().map { i, line in
-            guard line.hasPrefix("{"), let row = try? JSON(parsing: line) else { return try tokenizer.encode(line, options: options) }
-            if let text = row["text"]?.string { return try tokenizer.encode(text, options: options) }
-            if row["ids"] != nil { return try ids(row, model, at: "\(path), line \(i + 1)") }
-            guard let messages = row["messages"] else {
-                throw UsageError("\(path), line \(i + 1) has neither \"text\", \"messages\" nor \"ids\"")
+        return try operands
+            + Input.lines(path).enumerated().map { i, line in
+                guard line.hasPrefix("{"), let row = try? JSON(parsing: line) else {
+                    return try tokenizer.encode(line, options: options)
+                }
+                if let text = row["text"]?.string { return try tokenizer.encode(text, options: options) }
+                if row["ids"] != nil { return try ids(row, model, at: "\(path), line \(i + 1)") }
+                guard let messages = row["messages"] else {
+                    throw UsageError("\(path), line \(i + 1) has neither \"text\", \"messages\" nor \"ids\"")
+                }
+                let prompt = try ChatForm(model).prompt(messages, tools: row["tools"], addGenerationPrompt: false)
+                return try tokenizer.encode(prompt, options: .parseSpecial)
             }
-            let prompt = try ChatForm(model).prompt(messages, tools: row["tools"], addGenerationPrompt: false)
-            return try tokenizer.encode(prompt, options: .parseSpecial)
-        }
     }
 
     private static func ids(_ row: JSON, _ model: Model, at place: String) throws -> [Int32] {
