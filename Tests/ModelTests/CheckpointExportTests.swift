@@ -38,6 +38,29 @@ import Testing
         #expect(throws: (any Error).self) { try export.write(to: "/tmp/martlet-export-\(getpid())-refused.gguf") }
     }
 
+    @Test(arguments: ["bpe-qwen2", "bpe-llama3", "bpe-gpt2", "bpe-llama2"])
+    func aTokenizerIsTakenAlong(name: String) throws {
+        let folder = "/tmp/martlet-tokenizer-\(getpid())-\(name)"
+        mkdir(folder, 0o755)
+        let llama = FamilyGolden.root + "llama/"
+        symlink(llama + "model.safetensors", folder + "/model.safetensors")
+        symlink(llama + "config.json", folder + "/config.json")
+        symlink(FamilyGolden.root + "../tokenizers/parts/\(name).json", folder + "/tokenizer.json")
+        let source = try ModelFiles(path: folder, components: components)
+        try CheckpointExport(source, format: "gguf", components: components).write(to: folder + "/model.gguf")
+        let own = try source.openTokenizer(components: components)
+        let written = try ModelFiles(path: folder + "/model.gguf", components: components).openTokenizer(
+            components: components)
+        for text in [
+            "Hello, world!", "  two spaces, 12345 digits\n\nand lines", "naïve café — 你好世界 🙂", "it's we'll I'VE",
+            "</s> <s>", "",
+        ] {
+            #expect(
+                try written.encode(text, options: .parseSpecial) == own.encode(text, options: .parseSpecial), "\(text)")
+            #expect(try written.encode(text, options: .addSpecial) == own.encode(text, options: .addSpecial), "\(text)")
+        }
+    }
+
     @Test func replacedTensorsTakeThePlaceOfTheirs() throws {
         let path = "/tmp/martlet-export-\(getpid())-merged"
         let source = try ModelFiles(path: FamilyGolden.root + "llama", components: components)

@@ -16,8 +16,15 @@ enum GGUFTokenizer {
         var vocabulary = Vocabulary(count: config["vocab_size"]?.int ?? 0)
         if let document, document["model"]?["type"]?.string == "BPE", document["model"]?["byte_fallback"]?.bool != true
         {
+            guard let pre = pre(document, config) else {
+                throw FileError(
+                    System.join(directory, "tokenizer.json"), "pre_tokenizer",
+                    found: String((document["pre_tokenizer"]?.text() ?? "nothing").prefix(120)),
+                    wanted: "a cut into words that llama.cpp has a name for",
+                    fix: "GGUF files cannot hold this tokenizer; write safetensors.")
+            }
             vocabulary.add(document)
-            out = [("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", .string(pre(document, config)))]
+            out = [("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", .string(pre))]
             out += vocabulary.keys(scores: false)
             out.append(("tokenizer.ggml.merges", .array((document["model"]?["merges"]?.array ?? []).map(merge))))
         } else if System.kind(of: model) == .file {
@@ -42,9 +49,12 @@ enum GGUFTokenizer {
                 out.append(("tokenizer.ggml.\(key)_token_id", .int(Int64(id))))
             }
         }
-        for member in ["add_bos_token", "add_eos_token"] {
-            if let flag = settings[member]?.bool { out.append(("tokenizer.ggml.\(member)", .bool(flag))) }
-        }
+        let frame = frame(document)
+        let isSentencePiece = out[0].1 == "llama"
+        let before = settings["add_bos_token"]?.bool ?? frame?.before ?? isSentencePiece
+        let after = settings["add_eos_token"]?.bool ?? frame?.after ?? false
+        out.append(("tokenizer.ggml.add_bos_token", .bool(before)))
+        out.append(("tokenizer.ggml.add_eos_token", .bool(after)))
         return out
     }
 
@@ -54,14 +64,34 @@ enum GGUFTokenizer {
         return .string(pair.compactMap(\.string).joined(separator: " "))
     }
 
-    /// llama.cpp's name of the pattern that cuts text into words.
-    private static func pre(_ document: JSON, _ config: JSON) -> String {
-        let text = document["pre_tokenizer"]?.text() ?? ""
-        // Digits apart from each other and gpt-2's pattern: SmolLM and StarCoder.
-        if text.contains("\"Digits\"") { return config["model_type"]?.string == "starcoder2" ? "starcoder" : "smollm" }
-        if text.contains("{1,3}") { return text.contains("(?i:'s") || text.contains("'s|'t") ? "llama-bpe" : "default" }
-        if text.contains("(?i:'s|'t|'re|'ve|'m|'ll|'d)") { return "qwen2" }
-        return config["model_type"]?.string == "cohere" ? "command-r" : "gpt-2"
+    /// llama.cpp's name of the way in which text is cut into words (llama-vocab.cpp), or nil where it has none.
+    private static func pre(_ document: JSON, _ config: JSON) -> String? {
+        let letters = #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"#
+        let rest = #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+        let steps = steps(document["pre_tokenizer"] ?? .null)
+        let patterns = steps.compactMap { $0["pattern"]?["Regex"]?.string }
+        let types = Set(steps.compactMap { $0["type"]?.string })
+        switch patterns.first {
+        case letters + #"\p{N}"# + rest: return "qwen2"
+        case letters + #"\p{N}{1,3}"# + rest: return "llama-bpe"
+        case #"\p{N}{1,3}"# where patterns.count == 3: return "deepseek-v3"
+        case nil where types == ["Digits", "ByteLevel"]:
+            return config["model_type"]?.string == "cohere" ? "command-r" : "smollm"
+        case nil where types == ["ByteLevel"]: return "gpt-2"
+        default: return nil
+        }
+    }
+
+    /// The parts of a sequence, or the one step itself.
+    private static func steps(_ step: JSON) -> [JSON] {
+        (step["pretokenizers"] ?? step["processors"])?.array?.flatMap(steps) ?? [step]
+    }
+
+    /// Whether tokenizer.json puts special tokens before and after a text.
+    private static func frame(_ document: JSON?) -> (before: Bool, after: Bool)? {
+        let template = steps(document?["post_processor"] ?? .null).first { $0["type"]?.string == "TemplateProcessing" }
+        guard let single = template?["single"]?.array else { return nil }
+        return (single.first?["SpecialToken"] != nil, single.last?["SpecialToken"] != nil)
     }
 
     private static func read(_ directory: String, _ name: String) throws(FileError) -> JSON? {

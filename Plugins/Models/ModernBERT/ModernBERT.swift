@@ -12,11 +12,7 @@ struct ModernBERT: ModelFamily {
     let act, headAct: String
     let local, global: RopeFrequencies
 
-    static func probe(_ config: JSON) -> Int {
-        ModelConfig(config).score(
-            architectures: ["ModernBertModel", "ModernBertForSequenceClassification", "ModernBertForMaskedLM"],
-            modelTypes: ["modernbert"])
-    }
+    static func probe(_ config: JSON) -> Int { score(config, "ModernBert", modelTypes: ["modernbert"]) }
 
     init(config json: JSON) throws {
         config = ModelConfig(json)
@@ -39,9 +35,9 @@ struct ModernBERT: ModelFamily {
 
     func describe() -> ModelDescription {
         var model = ModelDescription()
-        model.parts =
-            ["encoder"] + (config.names("ForSequenceClassification") ? ["classifier"] : [])
-            + (config.names("ForMaskedLM") ? ["masked_lm"] : [])
+        model.parts = ["encoder"]
+        if config.names("ForSequenceClassification") { model.parts.append("classifier") }
+        if config.names("ForMaskedLM") { model.parts.append("masked_lm") }
         model.hidden = hidden
         model.vocabulary = vocabulary
         model.maximumPositions = (try? config.int("max_position_embeddings")) ?? 8192
@@ -59,6 +55,7 @@ struct ModernBERT: ModelFamily {
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
         func flag(_ key: String) -> Bool { (try? config.bool(key, default: false)) ?? false }
         func norm(_ name: String, _ x: Tensor) -> Tensor { g.layerNorm(name, x, eps: eps, bias: flag("norm_bias")) }
+        func activate(_ x: Tensor) -> Tensor { g.activation(act, x) }
         var attention = SelfAttention(heads: heads, keyValueHeads: heads, headWidth: hidden / heads, rope: global)
         attention.packed = "Wqkv"
         attention.names.output = "Wo"
@@ -74,9 +71,7 @@ struct ModernBERT: ModelFamily {
                 let y = x + g.selfAttention("attn", i == 0 ? x : norm("attn_norm", x), attention, layer: i, inputs)
                 let m = norm("mlp_norm", y)
                 return y
-                    + g.packedMLP("mlp", m, inner: inner, bias: flag("mlp_bias"), packed: "Wi", down: "Wo") {
-                        g.activation(act, $0)
-                    }
+                    + g.packedMLP("mlp", m, inner: inner, bias: flag("mlp_bias"), packed: "Wi", down: "Wo", activate)
             }
         }
         x = norm("model.final_norm", x)
