@@ -38,6 +38,26 @@ import Testing
         #expect(throws: (any Error).self) { try export.write(to: "/tmp/martlet-export-\(getpid())-refused.gguf") }
     }
 
+    /// Eight bits a weight move these small models' logits by some hundredths of the largest, in llama.cpp too; a matrix in
+    /// the wrong place would move them by all of it.
+    @Test(arguments: ["llama", "qwen3_moe", "phi3"]) func aQuantizedFileAnswersNearlyTheSame(variant: String) throws {
+        let folder = getenv("MARTLET_KEEP_EXPORTS").map { String(cString: $0) } ?? "/tmp"
+        let path = "\(folder)/martlet-q8-\(getpid())-\(variant).gguf"
+        defer { if getenv("MARTLET_KEEP_EXPORTS") == nil { unlink(path) } }
+        var export = CheckpointExport(
+            try ModelFiles(path: FamilyGolden.root + variant, components: components), format: "gguf", components: components)
+        export.layout = "q8_0"
+        try export.write(to: path)
+        var options = Model.Options()
+        options.activation = "f32"
+        let model = try Model(path: path, options: options, components: components)
+        #expect(model.files.checkpoint.tensors.values.contains { $0.layout == "q8_0" })
+        let golden = try FamilyGolden(variant, components)
+        let error = FamilyGolden.relativeError(
+            try Scorer(model).logits(golden.elements("ids.0")), try golden.elements("logits.0"))
+        #expect(error <= 0.1 && error > 0, "\(error)")
+    }
+
     @Test(arguments: ["bpe-qwen2", "bpe-llama3", "bpe-gpt2", "bpe-llama2"])
     func aTokenizerIsTakenAlong(name: String) throws {
         let folder = "/tmp/martlet-tokenizer-\(getpid())-\(name)"

@@ -41,18 +41,18 @@ enum GGUFTokenizer {
         } else {
             return []
         }
-        for (key, member) in [
-            ("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token"),
+        let frame = frame(document)
+        for (key, member, framing) in [
+            ("bos", "bos_token", frame?.before), ("eos", "eos_token", frame?.after), ("unknown", "unk_token", nil),
+            ("padding", "pad_token", nil),
         ] {
-            let text = settings[member]?.string ?? settings[member]?["content"]?.string
+            let text = settings[member]?.string ?? settings[member]?["content"]?.string ?? framing
             if let id = text.flatMap({ vocabulary.ids[$0] }) ?? (key == "unknown" ? nil : config["\(member)_id"]?.int) {
                 out.append(("tokenizer.ggml.\(key)_token_id", .int(Int64(id))))
             }
         }
-        let frame = frame(document)
-        let isSentencePiece = out[0].1 == "llama"
-        let before = settings["add_bos_token"]?.bool ?? frame?.before ?? isSentencePiece
-        let after = settings["add_eos_token"]?.bool ?? frame?.after ?? false
+        let before = settings["add_bos_token"]?.bool ?? frame.map { $0.before != nil } ?? (out[0].1 == "llama")
+        let after = settings["add_eos_token"]?.bool ?? frame.map { $0.after != nil } ?? false
         out.append(("tokenizer.ggml.add_bos_token", .bool(before)))
         out.append(("tokenizer.ggml.add_eos_token", .bool(after)))
         return out
@@ -87,11 +87,11 @@ enum GGUFTokenizer {
         (step["pretokenizers"] ?? step["processors"])?.array?.flatMap(steps) ?? [step]
     }
 
-    /// Whether tokenizer.json puts special tokens before and after a text.
-    private static func frame(_ document: JSON?) -> (before: Bool, after: Bool)? {
+    /// The special tokens that tokenizer.json puts before and after a text.
+    private static func frame(_ document: JSON?) -> (before: String?, after: String?)? {
         let template = steps(document?["post_processor"] ?? .null).first { $0["type"]?.string == "TemplateProcessing" }
         guard let single = template?["single"]?.array else { return nil }
-        return (single.first?["SpecialToken"] != nil, single.last?["SpecialToken"] != nil)
+        return (single.first?["SpecialToken"]?["id"]?.string, single.last?["SpecialToken"]?["id"]?.string)
     }
 
     private static func read(_ directory: String, _ name: String) throws(FileError) -> JSON? {
