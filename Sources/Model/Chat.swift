@@ -8,15 +8,21 @@ package struct ChatForm: Sendable {
 
     /// - Throws: `ModelError` when the model brings no template.
     package init(_ model: Model) throws {
-        guard let text = model.files.chatTemplate else {
-            throw ModelError(
-                .notFound, "this model has no chat template; give plain text with --raw", at: model.path)
+        try self.init(
+            model.files.chatTemplate, settings: model.files.tokenizerConfig, tokenizer: model.tokenizer, at: model.path)
+    }
+
+    /// - Parameters:
+    ///   - text: The template's Jinja text.
+    ///   - settings: tokenizer_config.json's content.
+    package init(_ text: String?, settings: JSON, tokenizer: TokenizerHandle, at path: String) throws {
+        guard let text else {
+            throw ModelError(.notFound, "this model has no chat template; give plain text with --raw", at: path)
         }
-        template = try Template(text, name: "chat template of \(model.path)")
-        let tokenizer = try model.tokenizer
+        template = try Template(text, name: "chat template of \(path)")
         var specials = JSONObject()
         for (key, id) in [("bos_token", tokenizer.bos), ("eos_token", tokenizer.eos)] {
-            let listed = model.files.tokenizerConfig[key]
+            let listed = settings[key]
             let text = listed?.string ?? listed?["content"]?.string ?? id.flatMap(tokenizer.piece)
             specials[key] = .string(text ?? "")
         }

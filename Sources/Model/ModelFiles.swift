@@ -20,7 +20,7 @@ package struct ModelFiles {
     private let mapped: [MappedFile]
     private let document: [UInt8]
 
-    private static let tokenizerNames = [
+    static let tokenizerNames = [
         "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
         "vocab.json", "merges.txt", "vocab.txt", "qwen.tiktoken", "tokenizer.tiktoken", "tekken.json", "spiece.model",
         "sentencepiece.bpe.model",
@@ -81,7 +81,7 @@ package struct ModelFiles {
     }
 
     /// tokenizer_config.json's chat_template: one text, or several by name of which "default" counts.
-    private static func template(_ value: JSON?) -> String? {
+    static func template(_ value: JSON?) -> String? {
         if let text = value?.string { return text }
         let named = value?.array ?? []
         return (named.first { $0["name"]?.string == "default" } ?? named.first)?["template"]?.string

@@ -71,6 +71,11 @@ import Testing
         let own = try source.openTokenizer(components: components)
         let written = try ModelFiles(path: folder + "/model.gguf", components: components).openTokenizer(
             components: components)
+        // A tokenizer file by itself, and one inside a weight file, need no model around them.
+        let alone = try TextFiles(path: folder + "/tokenizer.json", components: components).openTokenizer()
+        let inside = try TextFiles(path: folder + "/model.gguf", components: components).openTokenizer()
+        #expect(try alone.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
+        #expect(try inside.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
         for text in [
             "Hello, world!", "  two spaces, 12345 digits\n\nand lines", "naïve café — 你好世界 🙂", "it's we'll I'VE",
             "</s> <s>", "",

@@ -15,9 +15,12 @@ enum TokenizeCommand: Command {
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)
-        let tokenizer = try ModelFiles(path: try Session.modelPath(arguments, registry), components: registry).openTokenizer(components: registry)
+        let tokenizer = try TextFiles(path: Session.modelPath(arguments, registry), components: registry).openTokenizer()
         let texts = try arguments.positional.isEmpty ? Input.lines("-") : arguments.positional
-        for text in texts {
+        for given in texts {
+            // A row of a JSONL file stands for its text, or its ids.
+            let row = given.hasPrefix("{") ? try? JSON(parsing: given) : nil
+            let text = row?["text"]?.string ?? (arguments.bool("decode") ? row?["ids"]?.text() : nil) ?? given
             if arguments.bool("decode") {
                 let ids = text.split { $0 == "," || $0 == " " || $0 == "[" || $0 == "]" }.compactMap { Int32($0) }
                 Terminal.line(try tokenizer.decode(ids, skipSpecial: false))
@@ -49,13 +52,15 @@ enum RenderCommand: Command {
     static var operandCount: ClosedRange<Int> { 0...1 }
 
     static func run(_ arguments: Arguments) throws {
-        let model = try Session.model(arguments, try Session.registry(arguments))
-        let form = try ChatForm(model)
+        let registry = try Session.registry(arguments)
+        let files = try TextFiles(path: Session.modelPath(arguments, registry), components: registry)
+        let tokenizer = try files.openTokenizer()
+        let form = try ChatForm(files.chatTemplate, settings: files.settings, tokenizer: tokenizer, at: files.path)
         let document = try read(arguments.positional.first ?? "-")
         let tools = try arguments.text("tools").map(read)
         let text = try form.prompt(
             document["messages"] ?? document, tools: tools, addGenerationPrompt: arguments.bool("add_generation_prompt"))
-        let ids = try model.tokenizer.encode(text, options: .parseSpecial)
+        let ids = try tokenizer.encode(text, options: .parseSpecial)
         if arguments.bool("json") {
             let line: JSON = ["text": .string(text), "ids": .array(ids.map { .int(Int64($0)) })]
             Terminal.line(line.text())
