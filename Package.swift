@@ -81,6 +81,7 @@ let systemLibraries: [Target] = [
     // Opened when first used; the headers are of libssl-dev and libcurl4-openssl-dev.
     .target(name: "CCrypto", path: "Sources/System/CCrypto"),
     .target(name: "CCurl", path: "Sources/System/CCurl"),
+    system("CFFI", pkgConfig: "libffi", apt: "libffi-dev"),
     system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
     system("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
@@ -97,25 +98,28 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
-    room("Data", ["Files", "Graph", "JSON", "PluginAPI", "PluginKit", "Streams", "Template", "YAML"]),
-    room("Conformance", ["CLinux", "Files", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
+    room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room("Files"),
-    room("Graph", ["PluginAPI", "PluginKit"]),
+    room("Foreign", ["CFFI", "Host", "JSON", "PluginAPI", "PluginKit"]),
+    room("Graph", ["PluginAPI", "PluginKit", "Random"]),
     room(
         "Hub",
         ["CCrypto", "CCurl", "CSQLite", "CZlib", "Files", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
-    room("Host", ["CLinux", "CSodium", "Files", "JSON", "PluginAPI", "PluginKit"]),
-    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
+    room("Host", ["CLinux", "CSodium", "Files", "JSON", "PluginAPI", "PluginKit", "Random"]),
+    room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random", "Template"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
+    room("Random"),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
-    room("Training", ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit"]),
+    room("Training", ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit", "Random"]),
     room("YAML", ["CYAML", "JSON"]),
     .executableTarget(
         name: "martlet",
         dependencies: [
-            "Conformance", "Data", "Files", "Graph", "Host", "Hub", "JSON", "Model", "PluginKit", "Template", "Training",
+            "Conformance", "Data", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI", "PluginKit",
+            "Template", "Training",
         ],
         path: "Sources/martlet"),
 ]
@@ -175,7 +179,7 @@ let tests: [Target] = [
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(
-        name: "HostTests", dependencies: ["Host", "JSON", "PluginAPI", "PluginKit"], path: "Tests/HostTests"),
+        name: "HostTests", dependencies: ["Foreign", "Host", "JSON", "PluginAPI", "PluginKit", "Random"], path: "Tests/HostTests"),
     .testTarget(
         name: "HubTests",
         dependencies: [

@@ -18,7 +18,7 @@ extension Case {
         Case(name: "exports", claim: "the library exports its entry and nothing else", needs: ["library"]) { subject in
             // The first five are put there by older linkers.
             let usual: Set = ["_init", "_fini", "_edata", "_end", "__bss_start", MT_PLUGIN_ENTRY_SYMBOL]
-            let others = try ELFHeader.exports(try subject.libraryPath()).filter { !usual.contains($0) }
+            let others = try ELFHeader.exports(try subject.libraryPath()).map(\.name).filter { !usual.contains($0) }
             if !others.isEmpty {
                 throw Breach("it also exports \(others.prefix(5).joined(separator: ", ")); link with the contract's exports.map")
             }

@@ -44,7 +44,7 @@ package struct Checker {
             for file in [result, output, errors] { System.remove(file) }
             rmdir(directory)
         }
-        let words = command + [subject.manifestPath, item.name, result]
+        let words = command + [subject.manifestPath, item.name, result] + subject.configPaths
         guard let ending = try Self.spawn(words, output: output, errors: errors, limit: timeLimit) else {
             return Outcome(.hung, "it did not end within \(timeLimit) s")
         }

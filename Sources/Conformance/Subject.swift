@@ -1,3 +1,5 @@
+import Files
+import Graph
 import Host
 import PluginAPI
 import PluginKit
@@ -7,9 +9,12 @@ package struct Subject {
     package let manifestPath: String
     /// The library; nil when it is in none of the usual places.
     package let library: String?
+    /// Files of configurations for model families, beside the plugin's own check/config.json.
+    package let configPaths: [String]
 
     /// - Parameter path: A plugin's directory, its plugin.json, or its library beside one.
-    package init(_ path: String) throws(HostError) {
+    package init(_ path: String, configs: [String] = []) throws(HostError) {
+        configPaths = configs
         guard let real = FileSystem.real(path) else { throw HostError(.io, path, "does not exist", fix: "name a plugin's directory") }
         let directory = FileSystem.isDirectory(real) ? real : FileSystem.parent(of: real)
         manifestPath = "\(directory)/plugin.json"
@@ -41,17 +46,21 @@ package struct Subject {
         return plugin
     }
 
-    /// The components of a kind, opened.
-    func components(_ kind: String) throws -> [Component] {
-        let found = try LoadedPlugin.enumerate(try initialized(), try manifest()).filter { $0.kind == kind }
-        if found.isEmpty { throw Skip(reason: "offers no \(kind)") }
-        return found
+    /// The texts of the configurations that model families are built with.
+    func configs() throws -> [String] {
+        let own = "\(FileSystem.parent(of: manifestPath))/check/config.json"
+        let paths = configPaths + (System.kind(of: own) == nil ? [] : [own])
+        return try paths.map { String(decoding: try FileSystem.read($0, limit: 1 << 20), as: UTF8.self) }
     }
 }
 
 extension Services {
     /// A host that keeps its log to itself, so that what a plugin writes is the plugin's own.
-    static var quiet: Services { Services(log: Log(least: .error) { _, _, _ in }) }
+    static var quiet: Services {
+        let services = Services(log: Log(least: .error) { _, _, _ in })
+        services.register(MT_SERVICE_GRAPH, at: GraphService.table)
+        return services
+    }
 }
 
 extension mt_plugin {

@@ -6,6 +6,8 @@ package struct DataSettings: Sendable {
     package var purpose = RowSchema.Purpose.answer
     package var system: String?
     package var substitutions: [String: String] = [:]
+    /// Rows for which one of these gives 0 are left out.
+    package var filters: [RowJudge] = []
     package var seed: UInt64 = 42
     package var shuffles = true
     /// Rows are read as they come and never all at once.
@@ -53,7 +55,8 @@ package final class TrainingData {
         ledger = RejectLedger(path: settings.rejectsPath, maximumRatio: settings.maximumRejectRatio)
         schemas = (datasets + validation).map {
             RowSchema(
-                settings.purpose, columns: $0.columns, system: settings.system, substitutions: settings.substitutions)
+                settings.purpose, columns: $0.columns, system: settings.system, substitutions: settings.substitutions,
+                filters: settings.filters)
         }
         cache = try settings.cacheDirectory.map { try EncodedCache(directory: $0, identity: encoder.identity) }
         if let weights = settings.interleaveWeights, weights.count != datasets.count || weights.contains(where: { $0 < 0 }) {

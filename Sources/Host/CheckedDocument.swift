@@ -47,6 +47,9 @@ struct CheckedDocument {
         HostError(code, "\(path):\(line(of: field))", field.isEmpty ? message : "\(field): \(message)", fix: fix)
     }
 
+    /// File, line and field, for messages that come later.
+    func place(of field: String) -> String { "\(path):\(line(of: field)): \(field)" }
+
     private func line(of field: String) -> Int {
         1 + bytes.prefix(offsets[field] ?? 0).count { $0 == 0x0A }
     }

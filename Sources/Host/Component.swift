@@ -15,7 +15,7 @@ package struct Component: @unchecked Sendable {
     private let texts: (kind: mt_str, id: mt_str, summary: mt_str)
 
     /// - Throws: `HostError(.initialization)` when a field breaks the contract.
-    init(_ raw: mt_component, plugin: String, index: Int) throws(HostError) {
+    package init(_ raw: mt_component, plugin: String, index: Int) throws(HostError) {
         func wrong(_ message: String) -> HostError {
             HostError(.initialization, plugin, "component \(index) \(message)", fix: "fill every field of mt_component")
         }

@@ -58,9 +58,16 @@ extension UnsafeRawBufferPointer {
 }
 
 extension ELFHeader {
-    /// The names that a shared library offers to others: defined, global or weak, of default visibility. The file must
-    /// have passed `check`.
-    package static func exports(_ path: String) throws(HostError) -> [String] {
+    /// A name that a shared library offers to others.
+    package struct Symbol {
+        package let name: String
+        /// STT_FUNC or STT_GNU_IFUNC, and no data.
+        package let isFunction: Bool
+    }
+
+    /// What a shared library offers to others: defined, global or weak, of default visibility. The file must have passed
+    /// `check`.
+    package static func exports(_ path: String) throws(HostError) -> [Symbol] {
         let file: MappedFile
         do throws(FileError) {
             file = try MappedFile(path)
@@ -79,7 +86,7 @@ extension ELFHeader {
             guard offset <= UInt64(bytes.count), size <= UInt64(bytes.count) - offset else { return nil }
             return (UInt32(truncatingIfNeeded: bytes.u64(at) >> 32), Int(offset), Int(size), Int(bytes.u64(at + 40) & 0xFFFF_FFFF))
         }
-        var names: [String] = []
+        var found: [Symbol] = []
         for index in 0..<count {
             guard let symbols = section(index), symbols.type == 11, let texts = section(symbols.link) else { continue }  // SHT_DYNSYM
             for at in stride(from: symbols.offset, to: symbols.offset + symbols.size - 23, by: 24) {
@@ -87,9 +94,10 @@ extension ELFHeader {
                 let name = Int(bytes.u64(at) & 0xFFFF_FFFF)
                 guard info >> 4 == 1 || info >> 4 == 2, visibility == 0, place != 0, name < texts.size else { continue }
                 let text = bytes[(texts.offset + name)..<(texts.offset + texts.size)].prefix { $0 != 0 }
-                names.append(String(decoding: text, as: UTF8.self))
+                let isFunction = [2, 10].contains(info & 15)
+                found.append(Symbol(name: String(decoding: text, as: UTF8.self), isFunction: isFunction))
             }
         }
-        return names.sorted()
+        return found.sorted { $0.name < $1.name }
     }
 }

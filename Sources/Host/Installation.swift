@@ -18,6 +18,8 @@ package struct Installation: Sendable {
     /// Plugin id by kind and component id, for components that several plugins claim.
     package var preferences: [String: [String: String]] = [:]
     package var policy = Policy()
+    /// Functions of plain libraries that are components.
+    package private(set) var foreign: [ForeignEntry] = []
     /// What the manifests say, in the order in which they were found.
     package private(set) var manifests: [Manifest] = []
     /// Manifests and directories that could not be read; they have no effect on the others.
@@ -42,6 +44,7 @@ package struct Installation: Sendable {
         .optional(
             "preferences", .map(of: .map(of: .text(.identifier))),
             "kind → component id → the plugin that offers it, where several do"),
+        .optional("foreign", .list(of: ForeignEntry.schema), "functions of plain shared libraries that are components"),
         .optional("policy", Policy.schema, "what may be loaded"),
     ])
 }
@@ -119,6 +122,9 @@ extension Installation {
         }
         for (kind, choices) in document.root["preferences"]?.object ?? JSONObject() {
             for (id, plugin) in choices.object ?? JSONObject() { preferences[kind, default: [:]][id] = plugin.string }
+        }
+        foreign = (document.root["foreign"]?.array ?? []).enumerated().map { index, value in
+            ForeignEntry(value, place: document.place(of: "foreign[\(index)]"))
         }
         policy = try Policy(document.root["policy"], base: base, document: document)
     }

@@ -49,14 +49,17 @@ package struct Policy: Sendable {
 
     /// Judges a plugin by its manifest.
     package func check(_ manifest: Manifest) throws(HostError) {
-        if deny.contains(manifest.id) {
-            throw HostError(.policy, manifest.id, "policy.deny names this plugin", fix: "use another, or change the policy")
-        }
-        if let allow, !allow.contains(manifest.id) {
-            throw HostError(
-                .policy, manifest.id, "policy.allow does not name this plugin", fix: "add its id to policy.allow")
-        }
+        try check(id: manifest.id)
         try checkPlace(manifest.path, of: manifest.id)
+    }
+
+    func check(id: String) throws(HostError) {
+        if deny.contains(id) {
+            throw HostError(.policy, id, "policy.deny names this plugin", fix: "use another, or change the policy")
+        }
+        if let allow, !allow.contains(id) {
+            throw HostError(.policy, id, "policy.allow does not name this plugin", fix: "add its id to policy.allow")
+        }
     }
 
     /// Judges the library before it is opened.
@@ -76,7 +79,7 @@ package struct Policy: Sendable {
         }
     }
 
-    private func checkPlace(_ path: String, of id: String) throws(HostError) {
+    func checkPlace(_ path: String, of id: String) throws(HostError) {
         guard !searchDirectories.isEmpty else { return }
         guard let real = FileSystem.real(path), searchDirectories.contains(where: { real.hasPrefix($0 + "/") }) else {
             throw HostError(

@@ -25,11 +25,18 @@ package final class Registry: @unchecked Sendable {
     package let plugins: [Record]
     /// Everything that keeps a plugin from being used, known without opening any.
     package var problems: [HostError] { installation.problems + plugins.compactMap(\.problem) }
+    /// Makes a component of a function of a plain library.
+    package typealias ForeignBinder = @Sendable (_ entry: ForeignEntry, _ library: String) throws(HostError) -> Component
     private let machine: Machine
+    private let bind: ForeignBinder?
     private let claims: [String: [Claim]]
     private let state = OpenState()
 
-    package init(_ installation: Installation, services: Services = .shared, machine: Machine = .current) {
+    /// - Parameter bind: What makes components of the installation's foreign functions; without it they are refused.
+    package init(
+        _ installation: Installation, services: Services = .shared, machine: Machine = .current, bind: ForeignBinder? = nil
+    ) {
+        self.bind = bind
         self.installation = installation
         self.services = services
         self.machine = machine
@@ -59,6 +66,10 @@ package final class Registry: @unchecked Sendable {
                     Claim(plugin: record.manifest.id, kind: claim.kind, id: claim.id, summary: claim.summary))
             }
         }
+        for entry in installation.foreign {
+            claims[entry.kind, default: []].append(
+                Claim(plugin: entry.plugin, kind: entry.kind, id: entry.id, summary: entry.summary))
+        }
         self.claims = claims
         services.attach(self)
     }
@@ -74,8 +85,10 @@ package final class Registry: @unchecked Sendable {
     ///   preference chooses, or why its plugin cannot be loaded.
     package func find(kind: String, id: String) throws(HostError) -> Component {
         let claim = try self.claim(kind: kind, id: id)
-        let loaded = try open(claim.plugin)
-        guard let component = loaded.components.first(where: { $0.kind == kind && $0.id == id }) else {
+        if let entry = installation.foreign.first(where: { $0.kind == kind && $0.id == id && $0.plugin == claim.plugin }) {
+            return try once("\(kind) \(id)") { () throws(HostError) in [try bound(entry)] }[0]
+        }
+        guard let component = try open(claim.plugin).first(where: { $0.kind == kind && $0.id == id }) else {
             throw HostError(.notFound, "\(kind) \(id)", "is not offered by \(claim.plugin)")
         }
         return component
@@ -132,13 +145,25 @@ package final class Registry: @unchecked Sendable {
         }
     }
 
-    /// Opens a plugin, or gives the outcome of the first attempt. No lock is held while its code runs.
+    /// Opens a plugin, or gives the outcome of the first attempt.
     @discardableResult
-    func open(_ id: String) throws(HostError) -> LoadedPlugin {
-        if let outcome = try state.begin(id) { return try outcome.get() }
-        let outcome = Result { () throws(HostError) in try load(id) }
-        state.finish(id, outcome)
+    func open(_ id: String) throws(HostError) -> [Component] {
+        try once(id) { () throws(HostError) in try load(id).components }
+    }
+
+    /// Runs `make` the first time that `key` is asked for; no lock is held meanwhile.
+    private func once(_ key: String, _ make: () throws(HostError) -> [Component]) throws(HostError) -> [Component] {
+        if let outcome = try state.begin(key) { return try outcome.get() }
+        let outcome = Result { () throws(HostError) in try make() }
+        state.finish(key, outcome)
         return try outcome.get()
+    }
+
+    private func bound(_ entry: ForeignEntry) throws(HostError) -> Component {
+        guard let bind else { throw HostError(.notFound, entry.plugin, "this program calls no foreign functions") }
+        let library = try installation.library(of: entry)
+        try installation.policy.check(entry, library: library)
+        return try bind(entry, library)
     }
 
     /// The installed plugin `id`.
@@ -151,7 +176,7 @@ package final class Registry: @unchecked Sendable {
     }
 
     /// Opens the plugin `id` and gives its components.
-    package func load(plugin id: String) throws(HostError) -> [Component] { try open(id).components }
+    package func load(plugin id: String) throws(HostError) -> [Component] { try open(id) }
 
     private func load(_ id: String) throws(HostError) -> LoadedPlugin {
         let record = try self.record(id)
@@ -167,13 +192,13 @@ package final class Registry: @unchecked Sendable {
 private final class OpenState: @unchecked Sendable {
     private enum Entry {
         case opening(pthread_t)
-        case done(Result<LoadedPlugin, HostError>)
+        case done(Result<[Component], HostError>)
     }
     private var entries: [String: Entry] = [:]
     private let monitor = Monitor()
 
     /// The known outcome, or nil when the caller is to open the plugin and call `finish`.
-    func begin(_ id: String) throws(HostError) -> Result<LoadedPlugin, HostError>? {
+    func begin(_ id: String) throws(HostError) -> Result<[Component], HostError>? {
         monitor.lock()
         defer { monitor.unlock() }
         while true {
@@ -192,7 +217,7 @@ private final class OpenState: @unchecked Sendable {
         }
     }
 
-    func finish(_ id: String, _ outcome: Result<LoadedPlugin, HostError>) {
+    func finish(_ id: String, _ outcome: Result<[Component], HostError>) {
         monitor.lock()
         entries[id] = .done(outcome)
         monitor.broadcast()

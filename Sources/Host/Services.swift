@@ -1,5 +1,6 @@
 import PluginAPI
 import PluginKit
+import Random
 
 /// What the host offers to plugins: tables by id, behind one `mt_host`. It lives as long as the process.
 package final class Services: @unchecked Sendable {

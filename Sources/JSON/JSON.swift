@@ -22,6 +22,17 @@ extension JSON {
         return nil
     }
 
+    /// The value at a path such as "rope_scaling.factor" or "messages[0].content"; nil where a step is absent.
+    public func value(at path: String) -> JSON? {
+        var value = self
+        for part in path.split(whereSeparator: { $0 == "." || $0 == "[" }) {
+            let next = part.hasSuffix("]") ? Int(part.dropLast()).flatMap { value[$0] } : value[String(part)]
+            guard let next else { return nil }
+            value = next
+        }
+        return value
+    }
+
     public var isNull: Bool { self == .null }
 
     public var bool: Bool? {

@@ -2,6 +2,7 @@ import Glibc
 import Graph
 import Host
 internal import PluginKit
+import Random
 
 /// What is trained: f32 tensors on the device, with their gradients and optimizer states.
 package final class TrainedParameters {

@@ -1,9 +1,12 @@
+import Data
 import Files
+import Foreign
 import Glibc
 import Graph
 import Host
 import Hub
 import Model
+import PluginAPI
 
 /// What commands that run models start from: the installation with its services.
 enum Session {
@@ -19,7 +22,15 @@ enum Session {
 
     /// What is installed, for commands that open no plugin, or few.
     static func installed(_ arguments: Arguments) throws -> Registry {
-        Registry(try Installation.standard(extra: arguments.list("plugin_path")))
+        Registry(try Installation.standard(extra: arguments.list("plugin_path")), bind: ForeignFunction.bind)
+    }
+
+    /// The data set formats of an installation.
+    static func rowFormats(_ registry: Registry) throws -> RowFormats {
+        RowFormats(
+            try registry.componentIDs(kind: MT_KIND_DATASET).compactMap {
+                RowFormat(try registry.component(kind: MT_KIND_DATASET, id: $0))
+            })
     }
 
     static let modelFlags: [Flag] = [

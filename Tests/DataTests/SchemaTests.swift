@@ -1,5 +1,7 @@
 import Data
 import JSON
+import PluginAPI
+import PluginKit
 import Template
 import Testing
 
@@ -202,5 +204,35 @@ import Testing
         }
         #expect(count == kept, "\(Set(causes))")
         #expect(causes.count == rejected)
+    }
+}
+
+/// 1 for answers that hold "keep", 0 for others, a failure for those that hold "broken".
+private struct OnlyKeep: RowFunction {
+    func judge(_ row: JSON) throws -> Double {
+        let answer = row["response"]?.string ?? ""
+        if answer.contains("broken") { throw PluginError(.invalid, "the row is broken", at: "response") }
+        return answer.contains("keep") ? 1 : 0
+    }
+}
+
+@Suite struct RowFilterTests {
+    @Test func aRowWhoseNumberIsZeroIsLeftOutByTheFiltersName() throws {
+        let handle = try #require(plugin("tests", version: "0.0.0", nil, nil) { $0.filter("only_keep", OnlyKeep.self, summary: "") })
+        var component = mt_component()
+        component.struct_size = UInt32(MemoryLayout<mt_component>.size)
+        #expect(handle.pointee.component(handle.pointee.ctx, 0, &component, nil) == MT_OK)
+        let schema = RowSchema(filters: [try #require(RowJudge(component))])
+        func cause(_ answer: String) -> String? {
+            do {
+                _ = try schema.convert(row(#"{"query": "?", "response": "\#(answer)"}"#))
+                return nil
+            } catch {
+                return error.cause
+            }
+        }
+        #expect(cause("keep") == nil)
+        #expect(cause("drop") == "filtered: by only_keep")
+        #expect(cause("broken") == "filter failed: only_keep: response: the row is broken")
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import PluginAPI
 import PluginKit
+import Random
 import Synchronization
 import Testing
 

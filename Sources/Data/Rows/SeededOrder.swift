@@ -1,4 +1,4 @@
-import Graph
+import Random
 
 /// Orders and draws that follow from a seed alone (Philox4x32-10, as everywhere in the toolkit).
 package struct SeededOrder: Sendable {
@@ -14,8 +14,8 @@ package struct SeededOrder: Sendable {
     /// The `index`-th word of 64 random bits.
     package func word(_ index: Int) -> UInt64 {
         let low = UInt32(truncatingIfNeeded: index)
-        let words = Philox.block(counter: (low, UInt32(truncatingIfNeeded: index >> 32), stream, 0x6461_7461), key: key)
-        return UInt64(words[0]) << 32 | UInt64(words[1])
+        let words = Philox.philox((low, UInt32(truncatingIfNeeded: index >> 32), stream, 0x6461_7461), key: key)
+        return UInt64(words.0) << 32 | UInt64(words.1)
     }
 
     /// The `index`-th draw from 0 ..< 1.

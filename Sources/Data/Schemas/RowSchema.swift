@@ -20,11 +20,14 @@ package struct RowSchema: Sendable {
     package var system: String?
     /// Texts that are put in place of others, such as "{{NAME}}" (self-cognition sets).
     package var substitutions: [String: String]
+    /// Rows for which one of these gives 0 are left out (`--row_filter`). They see the row as it stands in its file.
+    package var filters: [RowJudge]
 
     package init(
         _ purpose: Purpose = .answer, columns: ColumnMapping = ColumnMapping(), system: String? = nil,
-        substitutions: [String: String] = [:]
+        substitutions: [String: String] = [:], filters: [RowJudge] = []
     ) {
+        self.filters = filters
         self.purpose = purpose
         self.columns = columns
         self.system = system
@@ -32,7 +35,9 @@ package struct RowSchema: Sendable {
     }
 
     /// Changes with every setting, for caches.
-    var identity: String { "\(purpose.rawValue)|\(columns.identity)|\(system ?? "")|\(substitutions.sorted { $0.key < $1.key })" }
+    var identity: String {
+        "\(purpose.rawValue)|\(columns.identity)|\(system ?? "")|\(substitutions.sorted { $0.key < $1.key })|\(filters.map(\.id))"
+    }
 
     /// Converts a row.
     /// - Throws: `Reject` with the reason.
@@ -41,12 +46,23 @@ package struct RowSchema: Sendable {
             var json = try JSON(parsing: row.text)
             if !substitutions.isEmpty { json = substituted(json) }
             guard let object = json.object else { throw SchemaMismatch("not an object: found a \(json.typeName)") }
+            for filter in filters { try Self.pass(row, filter) }
             return try convert(columns.renamed(object))
         } catch let mismatch as SchemaMismatch {
             throw Reject(row, mismatch.cause)
         } catch {
             throw Reject(row, "not valid JSON: \(error)")
         }
+    }
+
+    private static func pass(_ row: SourceRow, _ filter: RowJudge) throws {
+        let number: Double
+        do {
+            number = try filter.judge(row.text)
+        } catch {
+            throw SchemaMismatch("filter failed: \(filter.id): \(error)")
+        }
+        if number == 0 { throw SchemaMismatch("filtered: by \(filter.id)") }
     }
 
     func convert(_ row: JSONObject) throws -> TrainingRow {

@@ -1,3 +1,5 @@
+import Random
+
 /// Rows by index, columns by index, and seeded dropout.
 let rowOps: [Op] = [embeddingOp, scatterAddRowsOp, scatterColumnsOp, gatherColumnsOp, dropoutOp]
 
@@ -88,31 +90,13 @@ private let dropoutOp = Op(
     gradient: { d in [try d.emit("dropout", d.dy, d.input(1), with: d.attributes.pairs), nil] },
     reference: { context throws(GraphError) in
         let p = context.attributes.float("p")
-        let seed = context.values(1).map { UInt32($0) }
+        let seed = context.values(1).map { UInt64($0) }
+        let key = seed[0] | seed[1] << 32
         let threshold = UInt32(min(p * 4294967296, 4294967295))
         let stream = UInt64(UInt32(truncatingIfNeeded: context.attributes.int("stream")))
         return [context.values(0).enumerated().map { i, x in
-            let words = Philox.block(
-                counter: (UInt32(truncatingIfNeeded: i / 4), UInt32(truncatingIfNeeded: (i / 4) >> 32), UInt32(stream), 0),
-                key: (seed[0], seed[1]))
-            return words[i % 4] < threshold ? 0 : x / (1 - p)
+            let words = Philox.block(seed: key, stream: stream, counter: UInt64(i / 4))
+            let word = [words.0, words.1, words.2, words.3][i % 4]
+            return word < threshold ? 0 : x / (1 - p)
         }]
     })
-
-/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-package enum Philox {
-    package static func block(
-        counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)
-    ) -> [UInt32] {
-        var (c0, c1, c2, c3) = counter
-        var (k0, k1) = key
-        for _ in 0..<10 {
-            let (h0, l0) = c0.multipliedFullWidth(by: UInt32(0xD251_1F53))
-            let (h1, l1) = c2.multipliedFullWidth(by: UInt32(0xCD9E_8D57))
-            (c0, c1, c2, c3) = (h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0)
-            k0 = k0 &+ 0x9E37_79B9
-            k1 = k1 &+ 0xBB67_AE85
-        }
-        return [c0, c1, c2, c3]
-    }
-}

@@ -10,12 +10,7 @@ private final class Document {
     /// The value at a path such as "rope_scaling.factor" or "layers[2].kind".
     func value(_ path: mt_str) throws -> JSON {
         let text = path.string
-        var value = root
-        for part in text.split(whereSeparator: { $0 == "." || $0 == "[" }) {
-            let next = part.hasSuffix("]") ? Int(part.dropLast()).flatMap { value[$0] } : value[String(part)]
-            guard let next else { throw PluginError(.notFound, "\(text) is absent", at: text) }
-            value = next
-        }
+        guard let value = root.value(at: text) else { throw PluginError(.notFound, "\(text) is absent", at: text) }
         if value.isNull { throw PluginError(.notFound, "\(text) is null", at: text) }
         return value
     }

@@ -1,4 +1,5 @@
 import Glibc
+internal import Random
 internal import Host
 
 /// How the next token is chosen.

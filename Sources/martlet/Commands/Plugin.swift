@@ -5,7 +5,7 @@ enum PluginCommand: Command {
     static var subcommands: [any Command.Type] {
         [
             PluginList.self, PluginShow.self, PluginCheck.self, PluginCheckCase.self, PluginNew.self, PluginAdd.self,
-            PluginRemove.self, PluginSign.self, PluginKeygen.self,
+            PluginRemove.self, PluginSign.self, PluginKeygen.self, PluginCall.self,
         ]
     }
 }

@@ -8,10 +8,13 @@ enum PluginCheck: Command {
     static let summary = "Ask a plugin all questions of the contract, each in a process of its own"
     static let operands = "PATH"
     static let operandCount = 1...1
-    static let flags = [Flag("timeout", .number, "Seconds that one case may take", default: "10")]
+    static let flags = [
+        Flag("timeout", .number, "Seconds that one case may take", default: "10"),
+        Flag("config", .list, "config.json files that a model family is built with, beside its own check/config.json"),
+    ]
 
     static func run(_ arguments: Arguments) throws {
-        let subject = try Subject(arguments.positional[0])
+        let subject = try Subject(arguments.positional[0], configs: arguments.list("config"))
         let isJSON = arguments.bool("json")
         let findings = try findings(subject, timeout: arguments.double("timeout") ?? 10) { finding in
             if !isJSON { Terminal.line(line(finding)) }
@@ -59,15 +62,16 @@ enum PluginCheck: Command {
 enum PluginCheckCase: Command {
     static let name = "check-case"
     static let summary = "One case of plugin check, in this process"
-    static let operands = "MANIFEST CASE RESULT"
-    static let operandCount = 3...3
+    static let operands = "MANIFEST CASE RESULT [CONFIG …]"
+    static let operandCount = 3...Int.max
     static let isHidden = true
 
     static func run(_ arguments: Arguments) throws {
         guard let item = Case.named(arguments.positional[1]) else {
             throw UsageError("there is no case \"\(arguments.positional[1])\"")
         }
-        let outcome = item.outcome(try Subject(arguments.positional[0]))
+        let subject = try Subject(arguments.positional[0], configs: Array(arguments.positional.dropFirst(3)))
+        let outcome = item.outcome(subject)
         try Terminal.save("\(outcome.verdict.rawValue)\n\(outcome.message)", to: arguments.positional[2])
     }
 }

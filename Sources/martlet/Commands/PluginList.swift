@@ -11,20 +11,27 @@ enum PluginList: Command {
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.installed(arguments)
         let kind = arguments.text("kind")
-        let records = registry.plugins.filter { record in
-            guard let kind else { return true }
-            return record.manifest.provides.contains { $0.kind == kind || $0.kind.hasPrefix("martlet.\(kind)/") }
-        }
+        func isWanted(_ found: String) -> Bool { kind.map { found == $0 || found.hasPrefix("martlet.\($0)/") } ?? true }
+        let records = registry.plugins.filter { kind == nil || $0.manifest.provides.contains { isWanted($0.kind) } }
+        let foreign = registry.installation.foreign.filter { isWanted($0.kind) }
         let problems = registry.installation.problems + records.compactMap(\.problem)
         if arguments.bool("json") {
             let report: JSON = [
                 "plugins": .array(records.map(json)),
+                "foreign": .array(
+                    foreign.map {
+                        [
+                            "kind": .string($0.kind), "id": .string($0.id), "library": .string($0.library),
+                            "function": .string($0.prototype),
+                        ]
+                    }),
                 "problems": .array(registry.installation.problems.map { .string($0.description) }),
             ]
             Terminal.line(report.text(.pretty))
         } else {
             let rows = records.map { [$0.manifest.id, $0.manifest.version, state($0), components($0.manifest)] }
-            Terminal.line(Terminal.table([["PLUGIN", "VERSION", "STATE", "COMPONENTS"]] + rows))
+            let plain = foreign.map { [$0.plugin, "", "foreign", "\($0.kind) \($0.id)"] }
+            Terminal.line(Terminal.table([["PLUGIN", "VERSION", "STATE", "COMPONENTS"]] + rows + plain))
         }
         for problem in problems { Terminal.error(problem.description) }
         if !problems.isEmpty { throw ExitStatus.plugin }

@@ -9,8 +9,8 @@ enum PluginNew: Command {
     static let operands = "NAME"
     static let operandCount = 1...1
     static let flags = [
-        Flag("kind", .text, "What it offers: logger", default: "logger"),
-        Flag("lang", .text, "c or rust", default: "c"),
+        Flag("kind", .text, "What it offers: model, logger, filter, reward, metric or loss", default: "model"),
+        Flag("lang", .text, "c, rust or swift", default: "c"),
         Flag("output", .text, "Directory to make it in", default: "."),
     ]
 
@@ -20,9 +20,7 @@ enum PluginNew: Command {
             throw UsageError("NAME is \"\(name)\", wanted lower-case letters, digits and '_', the first a letter")
         }
         let (kind, language) = (arguments.text("kind") ?? "", arguments.text("lang") ?? "")
-        guard let files = PluginTemplate.files(name: name, kind: kind, language: language) else {
-            throw UsageError("there is no template for --kind \(kind) --lang \(language); there are: \(PluginTemplate.known)")
-        }
+        let files = try PluginTemplate.find(kind: kind, language: language).files(name: name, kind: kind)
         let directory = FileSystem.absolute(name, from: arguments.text("output") ?? ".")
         guard System.kind(of: directory) == nil else { throw UsageError("\(directory) exists already; choose another name") }
         for (file, text) in files {

@@ -34,6 +34,7 @@ enum TrainCommand: Command {
             Flag("max_steps", .integer, "Stop after this many optimizer steps; -1 = off", default: "-1"),
             Flag("per_device_train_batch_size", .integer, "Rows a batch", default: "1", aliases: ["batch_size"]),
             Flag("gradient_accumulation_steps", .integer, "Batches an optimizer step", default: "16"),
+            Flag("row_filter", .list, "Filters (plugin list --kind filter) that a row must pass"),
             Flag("packing", .boolean, "Fill batches up to max_length with whole rows", default: "false"),
             Flag("max_length", .integer, "Longest row in tokens", default: "2048"),
             Flag("truncation_strategy", .text, "delete, left, right or split", default: "delete"),
@@ -182,6 +183,9 @@ enum TrainCommand: Command {
         var settings = DataSettings()
         settings.purpose = pairs ? .pair : .answer
         settings.system = arguments.text("system")
+        settings.filters = try arguments.list("row_filter").compactMap {
+            RowJudge(try registry.component(kind: MT_KIND_FILTER, id: $0))
+        }
         settings.seed = UInt64(bitPattern: Int64(arguments.int("seed") ?? 42))
         settings.splitRatio = arguments.double("split_dataset_ratio") ?? 0
         guard let policy = Truncation.Policy(rawValue: arguments.text("truncation_strategy") ?? "") else {
@@ -193,10 +197,6 @@ enum TrainCommand: Command {
             arguments.bool("packing") ? .binpack : .none, tokens: length,
             rows: arguments.int("per_device_train_batch_size") ?? 1)
         settings.rejectsPath = "\(directory)/rejects.jsonl"
-        let formats = try RowFormats(
-            registry.componentIDs(kind: MT_KIND_DATASET).compactMap {
-                RowFormat(try registry.component(kind: MT_KIND_DATASET, id: $0))
-            })
         let tokenizer = try model.tokenizer
         var options = TrainingOptions()
         if pairs { options.turns = .lastRound }
@@ -213,7 +213,7 @@ enum TrainCommand: Command {
             decode: { (try? tokenizer.decode($0, skipSpecial: false)) ?? "" })
         return try TrainingData(
             names.map(resolver.resolve), validation: arguments.list("val_dataset").map(resolver.resolve), settings: settings,
-            formats: formats, encoder: encoder)
+            formats: try Session.rowFormats(registry), encoder: encoder)
     }
 }
 

@@ -1,5 +1,3 @@
-import PluginAPI
-
 /// Philox4x32-10: a counter-based generator (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
 /// SC 2011). A pure function, so any element of a stream is found without the ones before it.
 package enum Philox {
@@ -29,15 +27,5 @@ package enum Philox {
         func low(_ x: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: x) }
         func high(_ x: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: x >> 32) }
         return philox((low(counter), high(counter), low(stream), high(stream)), key: (low(seed), high(seed)))
-    }
-
-    static var table: mt_random {
-        var table = mt_random()
-        table.struct_size = UInt32(MemoryLayout<mt_random>.size)
-        table.block = { _, seed, stream, counter, out in
-            guard let out else { return }
-            (out[0], out[1], out[2], out[3]) = Philox.block(seed: seed, stream: stream, counter: counter)
-        }
-        return table
     }
 }
