@@ -181,10 +181,12 @@ package final class Registry: @unchecked Sendable {
     private func load(_ id: String) throws(HostError) -> LoadedPlugin {
         let record = try self.record(id)
         if let problem = record.problem { throw problem }
-        guard record.isEnabled else { throw HostError(.policy, id, "the plugin is disabled", fix: "martlet plugin enable \(id)") }
+        guard record.isEnabled else { throw HostError(.policy, id, "the plugin is disabled", fix: "set plugins.\(id).enabled to true in plugins.json") }
         let library = try installation.library(of: record.manifest)
         try installation.policy.check(library: library, of: record.manifest)
-        return try LoadedPlugin(record.manifest, library: library, host: services.handle, machine: machine)
+        return try OpeningWatch.during(id) { () throws(HostError) in
+            try LoadedPlugin(record.manifest, library: library, host: services.handle, machine: machine)
+        }
     }
 }
 

@@ -22,6 +22,8 @@ enum Session {
 
     /// What is installed, for commands that open no plugin, or few.
     static func installed(_ arguments: Arguments) throws -> Registry {
+        let limit = FileSystem.environment("MARTLET_PLUGIN_TIMEOUT").flatMap { Int($0) } ?? 30
+        OpeningWatch.start(seconds: limit, status: ExitStatus.plugin.code)
         Registry(try Installation.standard(extra: arguments.list("plugin_path")), bind: ForeignFunction.bind)
     }
 

@@ -38,18 +38,31 @@ struct ConformanceTests {
         #expect(status == 3)
     }
 
-    @Test(arguments: ["c", "rust"])
-    func aNewPluginBuildsAndPassesByItsPrintedSteps(language: String) throws {
-        let compiler = language == "c" ? "cc" : "cargo"
-        try #require(try Project.run("/usr/bin/env", ["sh", "-c", "command -v \(compiler)"]).0 == 0, "\(compiler) is absent: skipped")
+    static let brokenKinds: [String] = {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(Project.root)/Tests/BrokenPlugins/Kinds")) ?? []
+        return names.filter { $0.hasSuffix(".c") }.sorted()
+    }()
+
+    /// The word before the first "_" of the file's name is its kind.
+    @Test(arguments: ConformanceTests.brokenKinds)
+    func aPluginThatBreaksItsKindFailsTheKindsCase(file: String) throws {
+        let source = "\(Project.root)/Tests/BrokenPlugins/Kinds/\(file)"
+        let first = try String(contentsOfFile: source, encoding: .utf8).split(separator: ":")[0]
+        let named = try #require(first.split(separator: " ").last.map(String.init))
+        let kind = file.prefix { $0 != "_" }
         let scratch = try Scratch()
-        let made = try Program.run("plugin", "new", "--lang", language, "--output", scratch.path, "fresh")
-        #expect(made.status == 0, "\(made.text)")
-        let built = try Project.run(
-            "/usr/bin/env", ["make", "-C", "\(scratch.path)/fresh"],
-            environment: ["MARTLET_INCLUDE": "\(Project.root)/Sources/PluginAPI/include"])
-        #expect(built.0 == 0, "\(built.1)")
-        let checked = try Program.run("plugin", "check", "\(scratch.path)/fresh")
-        #expect(checked.status == 0, "\(checked.text)")
+        try scratch.write(
+            "plugin.json",
+            Project.manifest(
+                id: "test.broken", component: "broken",
+                ["provides": #"[{"kind": "martlet.\#(kind)/1", "id": "broken"}]"#, "library": "\"libbroken.so\""]))
+        try scratch.write("check/config.json", #"{"architectures": ["BrokenForCausalLM"]}"#)
+        try scratch.compile(source, to: "libbroken.so", defines: ["-fvisibility=hidden"])
+        let (status, text) = try Program.run("plugin", "check", "--timeout", "10", scratch.path)
+        let failing = text.split(separator: "\n").filter { line in
+            ["failed\t", "crashed\t", "hung\t"].contains { line.hasPrefix($0) }
+        }
+        #expect(failing.map { $0.split(separator: "\t")[1] } == [Substring(named)], "\(text)")
+        #expect(status == 3)
     }
 }

@@ -66,16 +66,23 @@ struct TrustTests {
     }
 
     /// strace ends the process at the k-th call of each kind that changes files.
-    @Test func aKillAtAnyMomentOfAddLeavesTheOldFileOrTheNew() throws {
+    @Test(arguments: ["add", "remove"])
+    func aKillAtAnyMomentLeavesTheOldFileOrTheNew(change: String) throws {
         guard FileManager.default.fileExists(atPath: "/usr/bin/strace") else { return }
         let scratch = try Scratch()
         try scratch.plugin("elsewhere/a")
-        let old = #"{"schema": 1}"#
-        let file = try scratch.write("etc/plugins.json", old)
+        let without = #"{"schema": 1}"#
+        let file = try scratch.write("etc/plugins.json", without)
         let environment = ["MARTLET_PLUGINS_JSON": file]
-        let words = ["plugin", "add", "--no_check", "\(scratch.path)/elsewhere/a"]
-        #expect(try Project.run(Program.path, words, environment: environment).0 == 0)
+        let add = ["plugin", "add", "--no_check", "\(scratch.path)/elsewhere/a"]
+        #expect(try Project.run(Program.path, add, environment: environment).0 == 0)
+        var (old, words) = (without, add)
+        if change == "remove" {
+            (old, words) = (try String(contentsOfFile: file, encoding: .utf8), ["plugin", "remove", "test.tiny"])
+            #expect(try Project.run(Program.path, words, environment: environment).0 == 0)
+        }
         let new = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(new != old)
         var kills = 0
         for call in ["write", "pwrite64", "openat", "fsync", "rename", "close"] {
             for k in stride(from: 1, through: 120, by: call == "openat" || call == "close" ? 6 : 1) {
