@@ -36,9 +36,15 @@ package enum OpeningWatch {
             }
             sigaction(signal, &action, &before[i])
         }
+        // A program may be started with signals blocked.
+        var (mask, blocked) = (sigset_t(), sigset_t())
+        sigemptyset(&mask)
+        for signal in signals { sigaddset(&mask, signal) }
+        pthread_sigmask(SIG_UNBLOCK, &mask, &blocked)
         alarm(secondsAllowed)
         defer {
             alarm(0)
+            pthread_sigmask(SIG_SETMASK, &blocked, nil)
             for (i, signal) in signals.enumerated() { sigaction(signal, &before[i], nil) }
             for text in [crashText, hangText, exitText] { free(text) }
             (crashText, hangText, exitText) = (nil, nil, nil)

@@ -24,7 +24,7 @@ enum Session {
     static func installed(_ arguments: Arguments) throws -> Registry {
         let limit = FileSystem.environment("MARTLET_PLUGIN_TIMEOUT").flatMap { Int($0) } ?? 30
         OpeningWatch.start(seconds: limit, status: ExitStatus.plugin.code)
-        Registry(try Installation.standard(extra: arguments.list("plugin_path")), bind: ForeignFunction.bind)
+        return Registry(try Installation.standard(extra: arguments.list("plugin_path")), bind: ForeignFunction.bind)
     }
 
     /// The data set formats of an installation.

@@ -18,8 +18,10 @@ struct ForeignTests {
         return scratch
     }
 
+    /// The scratch folder lives as long as the process: libraries are opened after the call that made it.
     private func registry(_ scratch: Scratch, _ members: String) throws -> Registry {
-        Registry(
+        _ = Unmanaged.passRetained(scratch)
+        return Registry(
             try scratch.installation(members), services: Services(log: Log(least: .error)), bind: ForeignFunction.bind)
     }
 
@@ -99,7 +101,9 @@ struct ForeignTests {
     }
 
     @Test func aFunctionOfCPlusPlusIsToldApart() throws {
-        let scratch = try scratch(defines: ["-x", "c++"])
+        let scratch = try Scratch()
+        let file = try scratch.write("plain.cpp", String(contentsOfFile: Project.fixture("foreign.c"), encoding: .utf8))
+        try scratch.compile(file, to: "lib/libplain.so")
         let registry = try registry(scratch, Self.entry("int long_enough(const char *text, int least)"))
         let error = try #require(refusal { try registry.find(kind: MT_KIND_METRIC, id: "f") })
         #expect(error.description.contains("declare it extern \"C\""), "\(error)")
@@ -154,7 +158,7 @@ struct ForeignTests {
         let registry = try registry(try scratch(), Self.entry("double agreement(const char *completion, const char *solution)"))
         let component = try registry.find(kind: MT_KIND_METRIC, id: "f")
         let table = component.table(mt_row_table())
-        nonisolated(unsafe) let judge = table.judge
+        let judge = table.judge
         nonisolated(unsafe) let context = component.context
         nonisolated(unsafe) let results = UnsafeMutablePointer<Double>.allocate(capacity: 2000)
         defer { results.deallocate() }

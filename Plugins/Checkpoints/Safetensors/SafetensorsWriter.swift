@@ -1,5 +1,6 @@
 import CheckpointSupport
 import Files
+import Glibc
 import JSON
 import PluginKit
 
@@ -17,6 +18,7 @@ package final class SafetensorsWriter: CheckpointWriter {
     }
 
     private let directory: String
+    private let madeDirectory: Bool
     private let isSingle: Bool
     private let indexName: String
     private let tensors: [TensorEntry]
@@ -39,6 +41,7 @@ package final class SafetensorsWriter: CheckpointWriter {
         directory = single ? System.parent(of: path) ?? "" : path
         self.tensors = tensors
         try Self.check(tensors, path)
+        madeDirectory = System.kind(of: directory) == nil
         try System.makeDirectories(directory)
         let groups = Self.groups(tensors, limit: single ? .max : max(1, maximumShardBytes))
         var names = Self.shardNames(groups.count)
@@ -70,7 +73,10 @@ package final class SafetensorsWriter: CheckpointWriter {
         try reporting { () throws(FileError) in try place() }
     }
 
-    package func abandon() { shards.removeAll() }
+    package func abandon() {
+        shards.removeAll()
+        if madeDirectory { rmdir(directory) }
+    }
 
     private func append(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
         guard next < tensors.count else {

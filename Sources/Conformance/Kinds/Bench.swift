@@ -68,8 +68,8 @@ struct Bench {
         let analytic = zip(wanted, slopes).reduce(0.0) { sum, pair in
             sum + zip(direction[pair.0.0] ?? [], pair.1).reduce(0) { $0 + $1.0 * $1.1 }
         }
-        // Second-order differences: the error is about step²; with 1e-4 it is far below the tolerance.
-        let step = 1e-4
+        // Central differences in double precision: truncation is about step², rounding about 1e-16 / step.
+        let step = 1e-6
         let (ahead, behind) = (try values([loss], moving: direction, by: step), try values([loss], moving: direction, by: -step))
         let numeric = (ahead[0][0] - behind[0][0]) / (2 * step)
         guard abs(analytic - numeric) <= 1e-3 * max(abs(analytic), abs(numeric)) + 1e-6 else {

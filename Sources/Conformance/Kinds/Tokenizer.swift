@@ -28,7 +28,7 @@ extension Case {
         for source in TokenizerSource.all {
             try suite.open(source.name, source.bytes, source.name) { tokenizer in
                 count += 1
-                for text in TokenizerSource.texts { try suite.roundTrip(tokenizer, text, isExact: source.isExact, source.name) }
+                for text in source.isExact ? TokenizerSource.texts : TokenizerSource.plainTexts { try suite.roundTrip(tokenizer, text, isExact: source.isExact, source.name) }
                 try suite.checkVocabulary(tokenizer, source.name)
             }
         }
@@ -47,6 +47,8 @@ private struct TokenizerSource {
         "", "hello world", "  two  spaces\n\tand a tab ", "Grüße, 世界! 🙂", "a\u{301} \u{200D} \u{FEFF}x", "1234567890 3.14e-5",
         String(repeating: "la ", count: 300),
     ]
+    /// What a list of words and letters can spell.
+    static let plainTexts = ["", "hello world", "la la la", "x y2"]
     static let all = [
         TokenizerSource(name: "tokenizer.json", bytes: Array(byteLevel.text().utf8), isExact: true),
         TokenizerSource(name: "suite.tiktoken", bytes: Array(ranks.utf8), isExact: true),
