@@ -102,6 +102,20 @@ package final class TrainingData {
         return BatchStream(encoded(OrderedFeed(all, order: order)), plan: settings.plan, ledger: RejectLedger())
     }
 
+    /// Batches of the first epoch: counted where there are at most `limit` rows, extrapolated from as many otherwise; nil when
+    /// streaming. Encodes those rows, so that rejected and packed ones count for what they are.
+    package func batchCount(limit: Int) throws -> Int? {
+        if settings.streams { return nil }
+        let order = order(epoch: 0)
+        let own = order.count / settings.shards
+        let feed = encoded(OrderedFeed(stores, order: Array(order.prefix(limit))))
+        let stream = BatchStream(feed, plan: settings.plan, ledger: RejectLedger())
+        var count = 0
+        while try stream.next() != nil { count += 1 }
+        let seen = min(order.count, limit)
+        return seen == 0 ? 0 : (count * own + seen - 1) / seen
+    }
+
     /// Encoded rows in the order of the first epoch, for previews.
     package func preview() throws -> EncodedFeed {
         encoded(settings.streams ? stream(epoch: 0) : OrderedFeed(stores, order: order(epoch: 0)))

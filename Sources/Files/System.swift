@@ -66,6 +66,11 @@ package enum System {
         if fsync(descriptor) != 0, errno != EINVAL { throw error(directory, "flushing", wanted: "names on disk") }
     }
 
+    /// Gives a file or directory another name; what has that name already stays, unless it is a file.
+    package static func move(_ path: String, to target: String) throws(FileError) {
+        guard rename(path, target) == 0 else { throw error(path, "renaming to \(target)", wanted: "it under its new name") }
+    }
+
     /// Removes a file; whether there was one.
     @discardableResult package static func remove(_ path: String) -> Bool { unlink(path) == 0 }
 

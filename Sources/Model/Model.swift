@@ -61,6 +61,15 @@ package final class Model {
         return graph
     }
 
+    /// Its parameters in the order in which the family reads them, the head's last.
+    package func parameters() throws -> [Parameter] {
+        let graph = makeGraph()
+        let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
+        let hidden = try family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        if shape.head != nil { _ = try head(graph, hidden[0]) }
+        return graph.parameters.values.sorted { $0.index < $1.index }.compactMap { graph.parameter($0) }
+    }
+
     /// logits [rows, vocabulary] of hidden states [rows, hidden], in f32.
     package func head(_ graph: Graph, _ hidden: Value) throws -> Value {
         guard let head = shape.head else {
@@ -77,16 +86,18 @@ package final class Model {
         return logits
     }
 
-    /// Log-probabilities [T] of labels i32 [T] under the head, without a matrix of tokens by vocabulary.
-    package func labelLogprobs(_ graph: Graph, _ hidden: Value, labels: Value) throws -> Value {
+    /// Log-probabilities [T] of labels i32 [T] under the head, without a matrix of tokens by vocabulary; and 1 for labels that
+    /// the head holds for the likeliest, else 0.
+    package func labelLogprobs(_ graph: Graph, _ hidden: Value, labels: Value) throws -> (logps: Value, hits: Value) {
         guard let head = shape.head else {
             throw ModelError(.unsupported, "this model has no language-model head; its family is \(family.id)", at: path)
         }
         let weight = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
         let bias = shape.headHasBias ? try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) : .none
-        return try graph.emit(
+        let outputs = try graph.emit(
             "label_logprobs", [hidden, weight, labels, bias],
-            [("scale", .float(shape.logitScale)), ("softcap", .float(shape.logitSoftcap))])[0]
+            [("scale", .float(shape.logitScale)), ("softcap", .float(shape.logitSoftcap))])
+        return (outputs[0], outputs[3])
     }
 
     /// Ids that end a generation: generation_config.json's, config.json's, and the tokenizer's end token.

@@ -15,6 +15,8 @@ package struct ModelFiles {
     /// The Jinja text of the chat template, if there is one.
     package let chatTemplate: String?
     package let checkpoint: CheckpointHandle
+    /// Whether the weight file holds configuration and tokenizer too, as GGUF does.
+    package let describesItself: Bool
     private let tokenizerFiles: [(name: String, bytes: UnsafeRawBufferPointer)]
     /// Keep the bytes above alive.
     private let mapped: [MappedFile]
@@ -23,7 +25,7 @@ package struct ModelFiles {
     static let tokenizerNames = [
         "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
         "vocab.json", "merges.txt", "vocab.txt", "qwen.tiktoken", "tokenizer.tiktoken", "tekken.json", "spiece.model",
-        "sentencepiece.bpe.model",
+        "sentencepiece.bpe.model", "gguf.json",
     ]
 
     /// - Parameter path: A directory or a weight file.
@@ -39,6 +41,7 @@ package struct ModelFiles {
         let own = checkpoint.summary
         // A file that describes itself is taken at its word; config.json beside it is another model's.
         let describesItself = own["config"]?.object != nil
+        self.describesItself = describesItself
         func read(_ name: String) throws -> JSON? {
             guard !describesItself, access("\(directory)/\(name)", R_OK) == 0 else { return nil }
             let file = try MappedFile("\(directory)/\(name)")
@@ -91,6 +94,23 @@ package struct ModelFiles {
         if document.isEmpty { return try TokenizerHandle(files: tokenizerFiles, components: components, at: path) }
         return try document.withUnsafeBytes { bytes in
             try TokenizerHandle(files: [("gguf.json", bytes)], components: components, at: path)
+        }
+    }
+
+    /// Writes what stands beside the weights: configuration, tokenizer and chat template.
+    package func writeDescription(to directory: String) throws {
+        try System.makeDirectories(directory)
+        func write(_ bytes: [UInt8], _ name: String) throws {
+            try ReplacementFile.write(bytes, to: System.join(directory, name))
+        }
+        try write(Array((config.text(.pretty) + "\n").utf8), "config.json")
+        if generation.object?.isEmpty == false {
+            try write(Array((generation.text(.pretty) + "\n").utf8), "generation_config.json")
+        }
+        for (name, bytes) in tokenizerFiles { try write(Array(bytes), name) }
+        if !document.isEmpty { try write(document, "gguf.json") }
+        if let chatTemplate, describesItself || tokenizerConfig["chat_template"] == nil {
+            try write(Array(chatTemplate.utf8), "chat_template.jinja")
         }
     }
 

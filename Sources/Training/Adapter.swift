@@ -6,6 +6,8 @@ internal import PluginKit
 
 /// A PEFT adapter directory: adapter_config.json and adapter_model.safetensors.
 package struct Adapter {
+    /// What PEFT puts before the base model's names.
+    static let prefix = "base_model.model."
     package let directory: String
     package let config: JSON
     /// f32 values by PEFT's names.
@@ -28,8 +30,14 @@ package struct Adapter {
 
     /// The sites that the adapter names: "all-linear" is written out by PEFT, so the tensors say it.
     package func isTarget(_ site: String) -> Bool {
-        tensors.keys.contains { $0.hasPrefix("base_model.model.\(site).") }
+        tensors.keys.contains { $0.hasPrefix("\(Self.prefix)\(site).lora_") }
     }
+
+    /// Whether the adapter holds a parameter of the base model whole.
+    package func isSaved(_ parameter: String) -> Bool { tensors[Self.prefix + parameter] != nil }
+
+    /// A trained tensor's name in the file.
+    static func fileName(_ name: String) -> String { name.hasPrefix(prefix) ? name : prefix + name }
 
     /// Writes the trained tensors as a PEFT adapter.
     package static func save(
@@ -40,7 +48,7 @@ package struct Adapter {
         let writer = try CheckpointWriterHandle(
             format: "safetensors", path: "\(directory)/adapter_model.safetensors",
             options: ["metadata": ["format": "pt"]],
-            tensors: entries.map { TensorEntry(name: $0.name, layout: "f32", shape: $0.shape, size: UInt64(4 * $0.count)) },
+            tensors: entries.map { TensorEntry(name: fileName($0.name), layout: "f32", shape: $0.shape, size: UInt64(4 * $0.count)) },
             components: components)
         for entry in entries { try writer.write(try engine.parameters.values(entry.name)) }
         try writer.finish()
@@ -49,17 +57,23 @@ package struct Adapter {
 }
 
 extension TrainingEngine {
-    /// Takes over an adapter's tensors; each trained tensor must be there with its shape.
+    /// Takes over an adapter's tensors: each trained tensor must be there with its shape, and each of the adapter's be used.
     package func load(_ adapter: Adapter) throws {
+        var unused = Set(adapter.tensors.keys)
         for entry in parameters.entries {
-            guard let tensor = adapter.tensors[entry.name] else {
-                throw TrainingError(.notFound, "has no tensor \(entry.name)", at: adapter.directory)
+            let name = Adapter.fileName(entry.name)
+            guard let tensor = adapter.tensors[name] else {
+                throw TrainingError(.notFound, "has no tensor \(name)", at: adapter.directory)
             }
             guard tensor.shape == entry.shape else {
                 throw TrainingError(
-                    .invalid, "\(entry.name) has shape \(tensor.shape), the model wants \(entry.shape)", at: adapter.directory)
+                    .invalid, "\(name) has shape \(tensor.shape), the model wants \(entry.shape)", at: adapter.directory)
             }
+            unused.remove(name)
             try parameters.set(entry.name, tensor.values)
         }
+        guard let first = unused.min() else { return }
+        throw TrainingError(
+            .unsupported, "\(unused.count) tensors fit nothing that can be trained here, such as \(first)", at: adapter.directory)
     }
 }

@@ -4,7 +4,7 @@ internal import Model
 
 /// The graph of one batch shape: forward, and in training backward, ready to run.
 final class BatchProgram {
-    enum Mode: Hashable { case begin, accumulate, evaluate, policyLogps, referenceLogps }
+    enum Mode: Hashable { case begin, accumulate, evaluate, policyLogps, referenceLogps, findNonFinite }
 
     struct Key: Hashable {
         /// Tokens, rounded up so that batches of about the same length share a program.
@@ -29,6 +29,8 @@ final class BatchProgram {
     private let loss: Value
     private let logps: Value
     private let metrics: [(name: String, sum: Value, count: Value)]
+    /// 0 for what is finite, in the order of computation, with where it stands; see `firstNonFinite`.
+    private let probes: [(place: String, value: Value)]
 
     private struct Inputs {
         let sequence: SequenceInputs
@@ -52,7 +54,8 @@ final class BatchProgram {
         let model = engine.model
         let hidden = try model.family.build(
             in: graph, ids: inputs.sequence.ids, positions: inputs.sequence.positions, segments: inputs.sequence.segments)
-        let logps = try model.labelLogprobs(graph, hidden[0], labels: inputs.labels)
+        let labelled = try model.labelLogprobs(graph, hidden[0], labels: inputs.labels)
+        let logps = labelled.logps
 
         // A label counts for a sequence when it is trained at all, whatever its weight.
         let counted = try graph.emit("sign", [graph.emit("abs", [inputs.weights])[0]])[0]
@@ -62,16 +65,23 @@ final class BatchProgram {
         var outputs = [sums]
         var updates: [(value: Value, over: Value)] = []
         var gradientInputs: [Value: DeviceBuffer] = [:]
-        if key.mode == .policyLogps || key.mode == .referenceLogps {
+        var probes: [(place: String, value: Value)] = []
+        switch key.mode {
+        case .policyLogps, .referenceLogps, .findNonFinite:
             loss = sums
             metrics = []
-        } else {
+            if key.mode == .findNonFinite { probes = try Self.probes(graph) }
+            outputs += probes.map(\.value)
+        case .begin, .accumulate, .evaluate:
             let lengths = try graph.emit("sum_sequences", [counted, inputs.rows], [("count", .int(key.rows))])[0]
             var objective = ObjectiveHandle.Inputs(
                 logps: logps, weights: inputs.weights, sequences: inputs.rows, normalizer: inputs.normalizer,
                 sequenceLogps: sums, sequenceLengths: lengths)
             if engine.objective.needsReference { objective.referenceSequenceLogps = inputs.reference }
-            (loss, metrics) = try engine.objective.loss(graph, objective)
+            let aligned = try engine.objective.loss(graph, objective)
+            loss = aligned.loss
+            let hits = try graph.emit("sum", [graph.emit("mul", [labelled.hits, counted])[0]])[0]
+            metrics = aligned.metrics + [("token_acc", hits, try graph.emit("sum", [counted])[0])]
             outputs = [loss] + metrics.flatMap { [$0.sum, $0.count] }
             if isTraining {
                 let entries = engine.parameters.entries
@@ -87,6 +97,7 @@ final class BatchProgram {
                 }
             }
         }
+        self.probes = probes
         graph.settleLayouts()
         program = try Program(graph, outputs: outputs, updates: updates, device: device, arena: engine.arena)
         parameters = try engine.binding(graph).merging(gradientInputs) { first, _ in first }
@@ -118,6 +129,27 @@ final class BatchProgram {
         try fill(batch)
         try program.run { bound[$0] ?? parameters[$0] }
         return try program.read(logps, as: Float.self)
+    }
+
+    /// Where a number is first not finite in the forward pass, and the sequences that it reaches.
+    func firstNonFinite(_ batch: Batch) throws -> (place: String?, sequences: [Int]) {
+        let sums = try sequenceLogps(batch)
+        let place = try probes.first { try !program.read($0.value, as: Float.self)[0].isFinite }?.place
+        return (place, sums.indices.filter { !sums[$0].isFinite })
+    }
+
+    /// For every float that the graph computes: the sum of its elements times 0, which is 0 or not a number.
+    private static func probes(_ graph: Graph) throws -> [(place: String, value: Value)] {
+        var probes: [(place: String, value: Value)] = []
+        for node in graph.nodes {
+            guard let output = node.outputs.first, graph.type(output).element == .f32, graph.type(output).count > 0 else { continue }
+            let zeros = try graph.emit("scale", [output], [("factor", .float(0))])[0]
+            let parameter = node.inputs.lazy.compactMap { graph.parameter($0)?.name }.first
+            let block = graph.blocks[node.block]
+            let place = [block.isEmpty ? nil : "block \(block)", "\(node.op.name)\(parameter.map { " of \($0)" } ?? "")"]
+            probes.append((place.compactMap { $0 }.joined(separator: ", "), try graph.emit("sum", [zeros])[0]))
+        }
+        return probes
     }
 
     /// Writes the batch, filled up to the program's shape with tokens that belong to no sequence.

@@ -119,7 +119,7 @@ package struct OptimizerHandle: @unchecked Sendable {
         self.settings = settings.text()
     }
 
-    func states(_ shape: [Int]) throws -> [(name: String, shape: [Int], initial: Double)] {
+    package func states(_ shape: [Int]) throws -> [(name: String, shape: [Int], initial: Double)] {
         let dims = shape.map(Int64.init)
         let text = try collected { sink in
             try settings.lent { settings in
@@ -131,11 +131,18 @@ package struct OptimizerHandle: @unchecked Sendable {
         }
     }
 
-    struct Scalars {
+    /// What an update reads besides tensors, f32 [1] each.
+    package struct Scalars {
         let learningRate, step, weightDecay: Value
+        package init(learningRate: Value, step: Value, weightDecay: Value) {
+            self.learningRate = learningRate
+            self.step = step
+            self.weightDecay = weightDecay
+        }
     }
 
-    func update(
+    /// Emits a parameter's update: its new value and states.
+    package func update(
         _ graph: Graph, parameter: Value, gradient: Value, scalars: Scalars, states: [Value]
     ) throws -> (parameter: Value, states: [Value]) {
         var update = mt_update()
@@ -188,12 +195,24 @@ package struct ObjectiveHandle: @unchecked Sendable {
     }
 
     /// The values of a batch that objectives may read.
-    struct Inputs {
-        var logps, weights, sequences, normalizer, sequenceLogps, sequenceLengths: Value
-        var referenceSequenceLogps = Value.none
+    package struct Inputs {
+        package var logps, weights, sequences, normalizer, sequenceLogps, sequenceLengths: Value
+        package var referenceSequenceLogps = Value.none
+
+        package init(
+            logps: Value, weights: Value, sequences: Value, normalizer: Value, sequenceLogps: Value, sequenceLengths: Value
+        ) {
+            self.logps = logps
+            self.weights = weights
+            self.sequences = sequences
+            self.normalizer = normalizer
+            self.sequenceLogps = sequenceLogps
+            self.sequenceLengths = sequenceLengths
+        }
     }
 
-    func loss(_ graph: Graph, _ inputs: Inputs) throws -> (loss: Value, metrics: [(name: String, sum: Value, count: Value)]) {
+    /// Emits the scalar loss and the metrics.
+    package func loss(_ graph: Graph, _ inputs: Inputs) throws -> (loss: Value, metrics: [(name: String, sum: Value, count: Value)]) {
         var objective = mt_objective()
         objective.struct_size = UInt32(MemoryLayout<mt_objective>.size)
         objective.graph = GraphService.handle(graph)

@@ -1,6 +1,6 @@
 import Glibc
 import Graph
-import Host
+internal import Host
 internal import PluginKit
 import Random
 
@@ -12,6 +12,8 @@ package final class TrainedParameters {
         /// Learning-rate group, such as LoRA's "a" and "b".
         package let group: String
         package let isDecayed: Bool
+        /// The checkpoint holds it as [in, out].
+        let isTransposed: Bool
         let value: DeviceBuffer
         let gradient: DeviceBuffer
         var states: [(name: String, shape: [Int], buffer: DeviceBuffer)]
@@ -29,13 +31,15 @@ package final class TrainedParameters {
     subscript(name: String) -> Entry? { index[name].map { entries[$0] } }
 
     /// Adds a tensor with its first values.
-    func add(_ name: String, _ shape: [Int], group: String = "", isDecayed: Bool, values: [Float]) throws {
+    func add(
+        _ name: String, _ shape: [Int], group: String = "", isDecayed: Bool, isTransposed: Bool = false, values: [Float]
+    ) throws {
         let bytes = max(4, 4 * shape.reduce(1, *))
         let buffer = try device.allocate(bytes)
         try buffer.write(values)
         entries.append(
             Entry(
-                name: name, shape: shape, group: group, isDecayed: isDecayed, value: buffer,
+                name: name, shape: shape, group: group, isDecayed: isDecayed, isTransposed: isTransposed, value: buffer,
                 gradient: try device.allocate(bytes), states: []))
     }
 

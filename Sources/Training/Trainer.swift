@@ -10,6 +10,8 @@ package struct Trainer {
         /// Gradients longer than this are scaled down to it; 0 = off.
         package var maximumNorm = 1.0
         package var schedule: Schedule
+        /// What the rate of a group of parameters is multiplied by, such as LoRA+'s of "b".
+        package var rateRatios: [String: Double] = [:]
         package init(schedule: Schedule) { self.schedule = schedule }
     }
 
@@ -34,9 +36,10 @@ package struct Trainer {
     }
 
     /// What means over a window divide by: trained tokens, or pairs.
-    package func normalizer(_ batches: [Batch]) -> Double {
-        let count = batches.reduce(0) { $0 + (engine.objective.needsPairs ? $1.sequenceCount / 2 : $1.trainedTokens) }
-        return Double(max(1, count))
+    package func normalizer(_ batches: [Batch]) -> Double { max(1, count(batches)) }
+
+    private func count(_ batches: [Batch]) -> Double {
+        Double(batches.reduce(0) { $0 + (engine.objective.needsPairs ? $1.sequenceCount / 2 : $1.trainedTokens) })
     }
 
     /// One optimizer step over a window, counted from 1.
@@ -45,38 +48,74 @@ package struct Trainer {
         let start = Clock.now
         let normalizer = normalizer(window)
         var loss = 0.0
-        var sums: [String: (sum: Double, count: Double)] = [:]
+        var sums = MetricSums()
         for (i, batch) in window.enumerated() {
             let noise = engine.options.seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(number) << 20 &+ UInt64(i)
             let result = try engine.forwardBackward(batch, normalizer: normalizer, accumulates: i > 0, noise: noise)
-            guard result.loss.isFinite else { throw nonFinite("the loss is \(result.loss)", number, [batch]) }
+            guard result.loss.isFinite else { throw try nonFinite("the loss is \(result.loss)", number, [batch]) }
             loss += result.loss
-            for (name, metric) in result.metrics {
-                let known = sums[name] ?? (0, 0)
-                sums[name] = (known.sum + metric.sum, known.count + metric.count)
-            }
+            sums.add(result.metrics)
         }
         let norm = try engine.gradientNorm()
-        guard norm.isFinite else { throw nonFinite("the gradient's length is \(norm)", number, window) }
+        guard norm.isFinite else { throw try nonFinite("the gradient's length is \(norm)", number, window) }
         let scale = settings.maximumNorm > 0 ? min(1, settings.maximumNorm / (norm + 1e-6)) : 1
         let rate = settings.schedule.rate(number - 1)
-        try engine.step(number, learningRates: ["": rate], weightDecay: settings.weightDecay, gradientScale: scale)
+        try engine.step(number, learningRates: settings.rateRatios.mapValues { $0 * rate }.merging(["": rate]) { $1 },
+            weightDecay: settings.weightDecay, gradientScale: scale)
         return Record(
             step: number, loss: loss, gradientNorm: norm, learningRate: rate,
             tokens: window.reduce(0) { $0 + $1.tokenCount }, seconds: Clock.now - start,
-            metrics: sums.mapValues { $0.sum / max(1, $0.count) })
+            metrics: sums.means)
     }
 
-    /// The mean loss over batches, without changing anything.
-    package func evaluate(_ batches: [Batch]) throws -> Double {
-        let normalizer = normalizer(batches)
-        return try batches.reduce(0) { $0 + (try engine.evaluate($1, normalizer: normalizer).loss) }
+    /// What an evaluation measured.
+    package struct Evaluation: Sendable {
+        package var loss = 0.0
+        /// Means by name.
+        package var metrics: [String: Double] = [:]
+        package var rows = 0
     }
 
-    private func nonFinite(_ what: String, _ step: Int, _ batches: [Batch]) -> TrainingError {
-        let rows = batches.flatMap(\.rows).map { String($0.row) }.joined(separator: ", ")
+    /// The mean loss and metrics over batches, without changing anything. One batch is in memory at a time.
+    package func evaluate(_ batches: BatchStream) throws -> Evaluation {
+        var total = 0.0
+        var sums = MetricSums()
+        var result = Evaluation()
+        while let batch = try batches.next() {
+            let share = try engine.evaluate(batch, normalizer: 1)
+            guard share.loss.isFinite else { throw try nonFinite("the evaluation's loss is \(share.loss)", 0, [batch]) }
+            result.loss += share.loss
+            total += count([batch])
+            sums.add(share.metrics)
+            result.rows += engine.objective.needsPairs ? batch.sequenceCount / 2 : batch.sequenceCount
+        }
+        result.loss /= max(1, total)
+        result.metrics = sums.means
+        return result
+    }
+
+    private func nonFinite(_ what: String, _ step: Int, _ batches: [Batch]) throws -> TrainingError {
+        let cause = try engine.locateNonFinite(batches)
+        let rows = cause.rows.isEmpty ? batches.flatMap(\.rows).map(\.row) : cause.rows
+        let named = Array(Set(rows.filter { $0 >= 0 })).sorted()
+        let list = named.prefix(20).map(String.init).joined(separator: ", ") + (named.count > 20 ? " …" : "")
         return TrainingError(
-            .nonFinite, "\(what); nothing was updated. Lower the learning rate, or look at the rows \(rows)",
-            at: "step \(step)")
+            .nonFinite, "\(what)\(cause.place.map { "; first in \($0)" } ?? ""), in the rows \(list); nothing was updated. "
+                + "Lower the learning rate, look at these rows, or pass over such steps with --nonfinite_policy skip",
+            at: step == 0 ? "evaluation" : "step \(step)")
     }
+}
+
+/// Sums of metrics with their counts.
+private struct MetricSums {
+    private var sums: [String: (sum: Double, count: Double)] = [:]
+
+    mutating func add(_ metrics: [String: (sum: Double, count: Double)]) {
+        for (name, metric) in metrics {
+            let known = sums[name] ?? (0, 0)
+            sums[name] = (known.sum + metric.sum, known.count + metric.count)
+        }
+    }
+
+    var means: [String: Double] { sums.mapValues { $0.sum / max(1, $0.count) } }
 }

@@ -9,6 +9,8 @@ package final class TrainingEngine {
         package var tuner: TunerHandle?
         /// Whether a linear site (tuner) or parameter (none) is trained.
         package var isTarget: (String) -> Bool
+        /// Parameters that are trained whole beside a tuner's (PEFT's modules_to_save).
+        package var isSaved: (String) -> Bool = { _ in false }
         package var recompute: Graph.Recomputation = .none
         package var seed: UInt64 = 42
         package init(tuner: TunerHandle?, isTarget: @escaping (String) -> Bool) {
@@ -51,31 +53,43 @@ package final class TrainingEngine {
     private func findParameters() throws {
         let graph = model.makeGraph()
         let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
-        var found: [(name: String, inWidth: Int, outWidth: Int)] = []
+        var found: [LinearSite] = []
         graph.adaptLinear = { site in
-            found.append((site.name, site.inWidth, site.outWidth))
+            found.append(site)
             return site.y
         }
         let hidden = try model.family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
         _ = try model.head(graph, hidden[0])
-        guard let tuner = options.tuner else {
-            for value in graph.parameters.values.sorted(by: { $0.index < $1.index }) {
-                guard let parameter = graph.parameter(value), options.isTarget(parameter.name) else { continue }
-                // Norms and biases are not decayed, as everywhere in the field.
-                try parameters.add(
-                    parameter.name, parameter.shape, isDecayed: parameter.shape.count > 1,
-                    values: model.weights.floats(parameter))
-            }
-            return
+        let trains = options.tuner == nil ? options.isTarget : options.isSaved
+        for value in graph.parameters.values.sorted(by: { $0.index < $1.index }) {
+            guard let parameter = graph.parameter(value), trains(parameter.name) else { continue }
+            // Norms and biases are not decayed, as everywhere in the field.
+            try parameters.add(
+                parameter.name, parameter.shape, isDecayed: parameter.shape.count > 1, isTransposed: parameter.isTransposed,
+                values: model.weights.floats(parameter))
         }
+        guard let tuner = options.tuner else { return }
         for site in found where options.isTarget(site.name) {
             for tensor in try tuner.parameters(site.name, inWidth: site.inWidth, outWidth: site.outWidth) {
-                let name = "base_model.model.\(site.name).\(tensor.name)"
+                let name = "\(Adapter.prefix)\(site.name).\(tensor.name)"
                 try parameters.add(
                     name, tensor.shape, group: tensor.group, isDecayed: tensor.shape.count > 1,
-                    values: TrainedParameters.initial(tensor.initial, name: name, shape: tensor.shape, seed: options.seed))
+                    values: try initial(tensor, name, site, graph))
                 sites[site.name, default: []].append(name)
             }
+        }
+    }
+
+    private func initial(_ tensor: TunerHandle.Tensor, _ name: String, _ site: LinearSite, _ graph: Graph) throws -> [Float] {
+        guard tensor.initial == "weight_norm" else {
+            return try TrainedParameters.initial(tensor.initial, name: name, shape: tensor.shape, seed: options.seed)
+        }
+        guard let weight = graph.parameter(site.weight), tensor.shape == [site.outWidth] else {
+            throw TrainingError(.invalid, "a weight_norm of shape \(tensor.shape), wanted [\(site.outWidth)]", at: name)
+        }
+        let values = try model.weights.floats(weight)
+        return (0..<site.outWidth).map { row in
+            values[row * site.inWidth..<(row + 1) * site.inWidth].reduce(0) { $0 + $1 * $1 }.squareRoot()
         }
     }
 
@@ -140,6 +154,18 @@ package final class TrainingEngine {
     /// Sums of the labels' log-probabilities a sequence, with the adapters or without (the reference model).
     package func sequenceLogps(_ batch: Batch, adapted: Bool) throws -> [Float] {
         try program(batch, adapted ? .policyLogps : .referenceLogps).sequenceLogps(batch)
+    }
+
+    /// Where numbers first stop being finite: in which layer's forward pass, or in which gradient; and in which rows.
+    func locateNonFinite(_ batches: [Batch]) throws -> (place: String?, rows: [Int]) {
+        for batch in batches {
+            let found = try program(batch, .findNonFinite).firstNonFinite(batch)
+            guard let place = found.place else { continue }
+            let rows = found.sequences.filter { batch.rows.indices.contains($0) }.map { batch.rows[$0].row }
+            return (place, rows.isEmpty ? batch.rows.map(\.row) : rows)
+        }
+        let gradient = try parameters.entries.first { try !parameters.gradient($0.name).allSatisfy(\.isFinite) }
+        return (gradient.map { "the gradient of \($0.name)" }, [])
     }
 
     private func program(_ batch: Batch, _ mode: BatchProgram.Mode) throws -> BatchProgram {

@@ -1,4 +1,5 @@
 import Host
+import JSON
 
 /// A flag that a command takes.
 struct Flag {
@@ -97,7 +98,7 @@ struct Arguments {
     }
 
     func has(_ name: String) -> Bool { values[name] != nil }
-    func list(_ name: String) -> [String] { values[name] ?? fallback(name).map { [$0] } ?? [] }
+    func list(_ name: String) -> [String] { values[name] ?? fallback(name)?.split(separator: ",").map(String.init) ?? [] }
     func text(_ name: String) -> String? { values[name]?.first ?? fallback(name) }
     func int(_ name: String) -> Int? { text(name).flatMap { Int($0) } }
     func double(_ name: String) -> Double? { text(name).flatMap { Double($0) } }
@@ -106,6 +107,22 @@ struct Arguments {
     func required(_ name: String) throws -> String {
         guard let value = text(name) else { throw UsageError("--\(name) is missing") }
         return value
+    }
+
+    /// Every flag that has a value, given or not, by its name.
+    var json: JSON {
+        var members = JSONObject()
+        for flag in flags {
+            switch flag.kind {
+            case .list where !list(flag.name).isEmpty: members[flag.name] = .array(list(flag.name).map(JSON.string))
+            case .integer: members[flag.name] = int(flag.name).map { .int(Int64($0)) }
+            case .number: members[flag.name] = double(flag.name).map(JSON.double)
+            case .boolean where text(flag.name) != nil: members[flag.name] = .bool(bool(flag.name))
+            case .text: members[flag.name] = text(flag.name).map(JSON.string)
+            default: break
+            }
+        }
+        return .object(members)
     }
 
     private func fallback(_ name: String) -> String? { flags.first { $0.name == name }?.fallback }

@@ -32,13 +32,14 @@ let lossBuilders: [String: KernelBuilder] = [
         }) { step in
             let (hidden, head, labels) = (try step.place(input: 0), try step.place(input: 1), try step.place(input: 2))
             let bias = step.optionalPlace(input: 3)
-            let outputs = try (0..<3).map { try step.place(output: $0) }
+            let outputs = try (0..<4).map { try step.place(output: $0) }
             let (rows, columns, tokens) = (step.shape(1)[0], step.shape(1)[1], step.shape(0)[0])
             let (wantsEntropy, scratch) = (step.bool("entropy"), step.scratchPlace)
             return { run in
                 var weight = run.weight(head, rows: rows, columns: columns)
                 withUnsafePointer(to: &weight) { weight in
                     var form = form(step, first: 0, head: weight, bias: run.floats(bias))
+                    form.hits = run.floats(outputs[3])
                     if !wantsEntropy { mk_fill(run.pool, run.floats(outputs[2]), 0, tokens) }
                     mk_label_logprobs(
                         run.pool, run.floats(hidden), run.ints(labels), run.floats(outputs[0]), run.floats(outputs[1]),

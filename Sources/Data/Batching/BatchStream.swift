@@ -5,8 +5,8 @@ package final class BatchStream {
     private let rows: EncodedFeed
     private let plan: BatchPlan
     private let ledger: RejectLedger
-    /// Examples given so far, which numbers the rows.
-    private var rowNumber: Int
+    /// Rows given so far, which numbers them.
+    package private(set) var rowNumber: Int
     private var windowStart: JSON
     private var windowNumber: Int
     private var bins: [[EncodedExample]] = []

@@ -164,10 +164,12 @@ package final class Graph {
         }
         let weight = try parameter(name + ".weight", [outWidth, inWidth], flags: flags)
         let b = bias ? try parameter(name + ".bias", [outWidth]) : Value.none
-        let y = try emit("linear", [x, weight, b])[0]
-        guard let adaptLinear else { return y }
-        return try adaptLinear(
+        guard let adaptLinear else { return try emit("linear", [x, weight, b])[0] }
+        // The bias comes after what is adapted: a tuner that scales the product must not scale it.
+        let y = try emit("linear", [x, weight])[0]
+        let adapted = try adaptLinear(
             LinearSite(name: fullName(name), x: x, y: y, weight: weight, inWidth: inWidth, outWidth: outWidth))
+        return b.isNone ? adapted : try emit("add", [adapted, b])[0]
     }
 
     /// Adds a node and gives its outputs.

@@ -7,7 +7,7 @@ private let logitRules: [AttributeRule] = [.optional("scale", .float(1)), .optio
 
 private let labelLogprobsOp = Op(
     "label_logprobs",
-    "log softmax(logits)[label] with logits = scale · hidden headᵀ + bias, soft-capped; 0 for label -100. Also log Σ e^logits, and with `entropy` the entropy (else 0)",
+    "log softmax(logits)[label] with logits = scale · hidden headᵀ + bias, soft-capped; 0 for label -100. Also log Σ e^logits, with `entropy` the entropy (else 0), and 1 where no logit is above the label's (else 0)",
     inputs: ["hidden [T, W]", "head [V, W]", "labels i32 [T]", "bias [V]"], optional: 1,
     attributes: logitRules + [.optional("entropy", .bool(false))],
     infer: { context throws(GraphError) in
@@ -17,7 +17,7 @@ private let labelLogprobsOp = Op(
         _ = try context.integers(2, [hidden[0]])
         if context.has(3) { try context.expect(3, [head[0]]) }
         let tokens = ValueType([hidden[0]])
-        return [tokens, tokens, tokens]
+        return [tokens, tokens, tokens, tokens]
     },
     gradient: { d in
         let inputs = [d.dy, d.input(0), d.input(1), d.input(2), d.node.outputs[1], d.input(3)]
@@ -28,7 +28,7 @@ private let labelLogprobsOp = Op(
     },
     reference: { context throws(GraphError) in
         let logits = LogitReference(context, hidden: 0, head: 1, bias: 3)
-        var (logp, lse, entropy): ([Double], [Double], [Double]) = ([], [], [])
+        var (logp, lse, entropy, hits): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
         for (t, label) in context.ints(2).enumerated() {
             let row = logits.row(t)
             let total = logSumExp(row)
@@ -36,8 +36,9 @@ private let labelLogprobsOp = Op(
             logp.append(isLabel ? row[label] - total : 0)
             lse.append(isLabel ? total : 0)
             entropy.append(isLabel && context.attributes.bool("entropy") ? total - row.reduce(0) { $0 + exp($1 - total) * $1 } : 0)
+            hits.append(isLabel && row[label] == row.max() ? 1 : 0)
         }
-        return [logp, lse, entropy]
+        return [logp, lse, entropy, hits]
     })
 
 private let labelLogprobsBackwardOp = Op(

@@ -1,6 +1,6 @@
 import Glibc
 package import Graph
-internal import PluginKit
+package import PluginKit
 
 /// A model's parameters on a device, taken over from its checkpoint when they are first used.
 package final class WeightStore: @unchecked Sendable {
@@ -37,11 +37,17 @@ package final class WeightStore: @unchecked Sendable {
     package func contains(_ name: String) -> Bool { entries[name] != nil }
 
     /// The entries behind a name; several when "*" stands for the experts 0, 1, 2 …
-    private func parts(_ name: String) -> [TensorEntry] {
-        guard let star = name.firstIndex(of: "*") else { return entries[name].map { [$0] } ?? [] }
-        var found: [TensorEntry] = []
-        while let entry = entries[name[..<star] + String(found.count) + name[name.index(after: star)...]] { found.append(entry) }
-        return found
+    private func parts(_ name: String) -> [TensorEntry] { sources(of: name).map(\.entry) }
+
+    /// The tensors behind a name, each by the family's name for it.
+    package func sources(of name: String) -> [(name: String, entry: TensorEntry)] {
+        guard let star = name.firstIndex(of: "*") else { return entries[name].map { [(name, $0)] } ?? [] }
+        var found: [(name: String, entry: TensorEntry)] = []
+        while true {
+            let part = "\(name[..<star])\(found.count)\(name[name.index(after: star)...])"
+            guard let entry = entries[part] else { return found }
+            found.append((part, entry))
+        }
     }
 
     /// How the parameter is stored; nil when it is optional and absent.
@@ -73,7 +79,7 @@ package final class WeightStore: @unchecked Sendable {
         guard Self.denseLayouts.contains(entry.layout) else { return entry.layout }
         return rank < 2 ? "f32" : dense ?? (entry.layout == "f64" ? "f32" : entry.layout)
     }
-    static let denseLayouts: Set<String> = ["f32", "f16", "bf16", "f64"]
+    package static let denseLayouts: Set<String> = ["f32", "f16", "bf16", "f64"]
 
     /// The parameter's memory on the device.
     package func buffer(_ parameter: Parameter) throws -> DeviceBuffer {

@@ -18,7 +18,7 @@ public struct TrainedTensor: Sendable {
     /// As PEFT names it behind the site, such as "lora_A.weight".
     public let name: String
     public let shape: [Int]
-    /// "zeros", "ones", "kaiming_uniform" or "normal:STD".
+    /// "zeros", "ones", "kaiming_uniform", "normal:STD", or "weight_norm": the lengths of the frozen weight's rows.
     public let initial: String
     /// Which learning-rate group it belongs to; empty for the usual one.
     public let group: String
@@ -33,7 +33,8 @@ public struct TrainedTensor: Sendable {
 /// What is added to a linear site when it is trained.
 public protocol Tuner {
     init(settings: JSON) throws
-    func parameters(inWidth: Int, outWidth: Int) throws -> [TrainedTensor]
+    /// What is trained at the linear site `name`.
+    func parameters(_ name: String, inWidth: Int, outWidth: Int) throws -> [TrainedTensor]
     /// y' from the site and its trained tensors, in the order of `parameters`.
     func apply(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor], training: Bool) throws -> Tensor
     /// The merged weight [out, in] in f32; nil when this tuner cannot be merged.
@@ -73,7 +74,8 @@ extension Components {
         table.parameters = { context, settings, site, out, error in
             guarded(error) {
                 guard let site = site?.pointee else { throw PluginError(.invalid, "the site is NULL") }
-                let tensors = try TunerContext.make(context, settings).parameters(inWidth: Int(site.in), outWidth: Int(site.out))
+                let tensors = try TunerContext.make(context, settings).parameters(
+                    site.name.string, inWidth: Int(site.in), outWidth: Int(site.out))
                 let list = tensors.map { tensor -> JSON in
                     [
                         "name": .string(tensor.name), "shape": .array(tensor.shape.map { .int(Int64($0)) }),

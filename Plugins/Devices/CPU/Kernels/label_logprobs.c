@@ -93,6 +93,7 @@ void mk_label_logprobs(const mk_pool *pool, const float *hidden, const int32_t *
     mk_fill(pool, logp, 0, form->tokens);
     mk_fill(pool, lse, 0, form->tokens);
     if (entropy) mk_fill(pool, entropy, 0, form->tokens);
+    if (form->hits) mk_fill(pool, form->hits, 0, form->tokens);
     find_active(&job);
     for (size_t first = 0; first < job.active_count; first += LABEL_TOKENS) {
         begin_tile(pool, &job, first);
@@ -107,6 +108,7 @@ void mk_label_logprobs(const mk_pool *pool, const float *hidden, const int32_t *
             lse[t] = s.largest + logf(s.total);
             logp[t] = s.picked - lse[t];
             if (entropy) entropy[t] = lse[t] - s.weighted / s.total;
+            if (form->hits) form->hits[t] = s.picked >= s.largest;
         }
     }
 }

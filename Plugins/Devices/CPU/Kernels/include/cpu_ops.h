@@ -219,6 +219,7 @@ typedef struct mk_label_form {
     const float *bias;      // [vocabulary] or NULL
     float scale, softcap;
     mk_activation activation;
+    float *hits;            // forward: [tokens] or NULL; 1 where no logit is above the label's, else 0
 } mk_label_form;
 
 size_t mk_label_logprobs_scratch_bytes(const mk_pool *pool, const mk_label_form *form);

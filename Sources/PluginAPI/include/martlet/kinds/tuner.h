@@ -15,7 +15,7 @@ typedef struct mt_site {
     int64_t in;       /* input width */
     int64_t out;      /* output width */
     mt_value x;       /* [T, in] */
-    mt_value y;       /* [T, out], the frozen product with its bias */
+    mt_value y;       /* [T, out], the frozen product; its bias is added to what apply returns */
     mt_value weight;  /* [out, in], the frozen weight, any layout */
 } mt_site;
 
@@ -23,7 +23,7 @@ typedef struct mt_tuner_table {
     uint32_t struct_size;
     uint32_t reserved;
     /* JSON array of the trained tensors of a site: [{"name": "lora_A.weight", "shape": [r, in],
-     * "init": "zeros" | "ones" | "kaiming_uniform" | "normal:STD", "group": "a"}]. `settings` is the tuner's JSON. [any] */
+     * "init": "zeros" | "ones" | "kaiming_uniform" | "normal:STD" | "weight_norm", "group": "a"}]. `settings` is the tuner's JSON. [any] */
     mt_status (*parameters)(void *ctx, mt_str settings, const mt_site *site, mt_sink out, mt_error *error);
     /* Emits y' from x, y and the trained tensors, given in the order of `parameters`. `training` turns dropout on.
      * [instance of the graph] */

@@ -1,0 +1,61 @@
+import Graph
+internal import Model
+internal import PluginKit
+
+extension TrainingEngine {
+    /// A state's name in optimizer.safetensors.
+    private static func name(_ entry: TrainedParameters.Entry, _ state: String) -> String { "\(entry.name)/\(state)" }
+    /// Weights that are trained in f32 and written in fewer bits stand here in full.
+    private static let master = "master"
+
+    /// Writes the optimizer's states, f32, by "parameter/state".
+    func writeState(to path: String, components: any ComponentSource) throws {
+        let export = options.tuner == nil ? WeightExport(self) : nil
+        let entries = parameters.entries
+        func hasMaster(_ entry: TrainedParameters.Entry) -> Bool { export.map { !$0.isExact(entry) } ?? false }
+        var tensors: [TensorEntry] = []
+        for entry in entries {
+            for state in entry.states {
+                tensors.append(
+                    TensorEntry(
+                        name: Self.name(entry, state.name), layout: "f32", shape: state.shape,
+                        size: UInt64(4 * state.shape.reduce(1, *))))
+            }
+            if hasMaster(entry) {
+                tensors.append(
+                    TensorEntry(
+                        name: Self.name(entry, Self.master), layout: "f32", shape: entry.shape, size: UInt64(4 * entry.count)))
+            }
+        }
+        let writer = try CheckpointWriterHandle(
+            format: "safetensors", path: path, options: ["metadata": ["format": "pt"]], tensors: tensors, components: components)
+        for entry in entries {
+            for state in entry.states {
+                try writer.write(try state.buffer.read(Float.self, count: state.shape.reduce(1, *)))
+            }
+            if hasMaster(entry) { try writer.write(try parameters.values(entry.name)) }
+        }
+        try writer.finish()
+    }
+
+    /// Reads what `writeState` wrote; every state must be there with its shape.
+    func readState(from path: String, components: any ComponentSource) throws {
+        let checkpoint = try CheckpointHandle(path: path, components: components)
+        func load(_ name: String, _ shape: [Int], into buffer: DeviceBuffer) throws {
+            guard let tensor = checkpoint.tensors[name] else {
+                throw TrainingError(
+                    .notFound, "has no tensor \(name); the run was begun with another optimizer or other targets", at: path)
+            }
+            guard tensor.shape == shape, tensor.layout == "f32" else {
+                throw TrainingError(
+                    .invalid, "\(name) is \(tensor.layout) \(tensor.shape), this run has f32 \(shape)", at: path)
+            }
+            try buffer.write(checkpoint.bytes(of: tensor))
+        }
+        for entry in parameters.entries {
+            for state in entry.states { try load(Self.name(entry, state.name), state.shape, into: state.buffer) }
+            let master = Self.name(entry, Self.master)
+            if checkpoint.tensors[master] != nil { try load(master, entry.shape, into: entry.value) }
+        }
+    }
+}

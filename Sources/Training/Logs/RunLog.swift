@@ -1,0 +1,92 @@
+import Files
+import Glibc
+package import JSON
+internal import Model
+
+/// Where a run's records go: logging.jsonl, the index of all runs, logger plugins, and whoever watches.
+package final class RunLog {
+    /// What there is to be seen of a run.
+    package enum Event {
+        /// After every step.
+        case progress(RunProgress)
+        /// A record of steps or of an evaluation, as it is logged.
+        case record(JSON)
+        case note(String)
+    }
+
+    private let descriptor: Int32
+    private let path: String
+    private var loggers: [LoggerHandle]
+    private let index: RunIndex?
+    private let watch: (Event) -> Void
+    private var lastFlush = 0.0
+
+    /// - Parameters:
+    ///   - continues: Adds to the log of a run that was resumed.
+    ///   - index: The index of all runs; nil leaves this one out.
+    package init(
+        directory: String, continues: Bool, loggers: [LoggerHandle] = [], index: RunIndex? = nil,
+        watch: @escaping (Event) -> Void = { _ in }
+    ) throws {
+        path = System.join(directory, "logging.jsonl")
+        descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (continues ? O_APPEND : O_TRUNC), 0o644)
+        guard descriptor >= 0 else { throw System.error(path, "opening", wanted: "a file that may be written") }
+        self.loggers = loggers
+        self.index = index
+        self.watch = watch
+    }
+
+    deinit { Glibc.close(descriptor) }
+
+    func show(_ progress: RunProgress) { watch(.progress(progress)) }
+    func note(_ text: String) { watch(.note(text)) }
+
+    /// Logs a record. A logger that fails is named and left out from then on: that must not end a run.
+    func write(_ record: JSON) throws {
+        var line = record.text() + "\n"
+        let isWritten = line.withUTF8 { Glibc.write(descriptor, $0.baseAddress, $0.count) == $0.count }
+        guard isWritten else { throw System.error(path, "writing", wanted: "a whole line written") }
+        watch(.record(record))
+        var timed = record.object ?? JSONObject()
+        timed["time"] = .double(Self.seconds)
+        let text = JSON.object(timed).text()
+        attempt { try $0.event(text) }
+        do {
+            try index?.add(record)
+        } catch {
+            note("the index of runs: \(error)")
+        }
+        if Clock.now - lastFlush > 5 { flush() }
+    }
+
+    private func flush() {
+        lastFlush = Clock.now
+        attempt { try $0.flush() }
+    }
+
+    private func attempt(_ body: (LoggerHandle) throws -> Void) {
+        loggers = loggers.filter { logger in
+            do {
+                try body(logger)
+                return true
+            } catch {
+                note("logger \(logger.id) is left out from here on: \(error)")
+                return false
+            }
+        }
+    }
+
+    /// Flushes everything and says how the run ended.
+    func close(_ ending: String) throws {
+        flush()
+        try index?.end(ending)
+        guard fsync(descriptor) == 0 else { throw System.error(path, "flushing", wanted: "its lines on disk") }
+    }
+
+    /// Seconds since 1970.
+    static var seconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}
