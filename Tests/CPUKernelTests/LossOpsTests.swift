@@ -15,7 +15,7 @@ import Testing
                 weight.data = UnsafeRawPointer(head.baseAddress)
                 return withUnsafePointer(to: &weight) { weight in
                     var form = mk_label_form(
-                        tokens: tokens, head: weight, bias: bias.baseAddress, scale: 0.7, softcap: softcap, activation: MK_ACTIVATION_F32)
+                        tokens: tokens, head: weight, bias: bias.baseAddress, scale: 0.7, softcap: softcap, activation: MK_ACTIVATION_F32, hits: nil)
                     return body(&form)
                 }
             }

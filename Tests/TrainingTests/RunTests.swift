@@ -16,7 +16,7 @@ import Training
         let evaluations = records.filter { $0["eval_loss"] != nil }
         #expect(evaluations.compactMap { $0["step"]?.int } == [0, 7, 14])
         // The same by hand: all rows in one batch.
-        let rows = try (14..<19).map { row -> EncodedExample in
+        let rows = (14..<19).map { row -> EncodedExample in
             let ids = TinyRun.text(row).utf8.map { Int32($0 % 90) + 3 }
             return EncodedExample(sequences: [EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))], row: row)
         }

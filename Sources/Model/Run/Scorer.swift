@@ -30,7 +30,7 @@ package final class Scorer {
             let hidden = try model.family.build(
                 in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
             let labels = try graph.constant(ValueType([ids.count], .i32), Self.bytes(ids.dropFirst() + [0]))
-            return [try model.labelLogprobs(graph, hidden[0], labels: labels)]
+            return [try model.labelLogprobs(graph, hidden[0], labels: labels).logps]
         }[0]
         return Array(all.dropLast())
     }
