@@ -69,6 +69,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Optimizers/Muon"),
     Plugin(folder: "Optimizers/RMSprop"),
     Plugin(folder: "Optimizers/SGD"),
+    Plugin(folder: "Quantizers/BitsAndBytes"),
     Plugin(folder: "Tokenizers/ByteLevelBPE", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/SentencePiece", links: ["TokenizerCore"]),
     Plugin(folder: "Tokenizers/Tiktoken", links: ["TokenizerCore"]),
@@ -201,6 +202,9 @@ let tests: [Target] = [
         path: "Tests/HubTests", exclude: ["Goldens"],
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests"),
+    .testTarget(
+        name: "QuantizersTests", dependencies: ["Host", "JSON", "Model", "PluginKit", "QuantizersBitsAndBytes"],
+        path: "Tests/QuantizersTests"),
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",
         exclude: ["Goldens"]),

@@ -12,6 +12,8 @@ package final class Model {
         package var activation = "auto"
         /// The device component, such as "cpu"; nil takes the installation's first that has a device here.
         package var device: String?
+        /// Quantizes the linear weights as they are taken over; the embedding and the head stay as they are.
+        package var quantizer: QuantizerHandle?
         package init() {}
     }
 
@@ -34,6 +36,9 @@ package final class Model {
         device = try Self.device(options.device, components)
         weights = try WeightStore(
             checkpoint: files.checkpoint, family: family, device: device, dense: options.dense)
+        if let quantizer = options.quantizer {
+            try weights.quantize(outline().sites.map { ($0.name + ".weight", [$0.outWidth, $0.inWidth]) }, with: quantizer)
+        }
     }
 
     private static func device(_ id: String?, _ components: any ComponentSource) throws -> Device {
@@ -61,14 +66,8 @@ package final class Model {
         return graph
     }
 
-    /// Its parameters in the order in which the family reads them, the head's last.
-    package func parameters() throws -> [Parameter] {
-        let graph = makeGraph()
-        let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
-        let hidden = try family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
-        if shape.head != nil { _ = try head(graph, hidden[0]) }
-        return graph.parameters.values.sorted { $0.index < $1.index }.compactMap { graph.parameter($0) }
-    }
+    /// Its linear sites, and its parameters with their layouts; reads no weight.
+    package func outline() throws -> ModelOutline { try family.outline(in: makeGraph()) }
 
     /// logits [rows, vocabulary] of hidden states [rows, hidden], in f32.
     package func head(_ graph: Graph, _ hidden: Value) throws -> Value {

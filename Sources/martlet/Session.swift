@@ -42,6 +42,10 @@ enum Session {
         Flag("hub_token", .text, "Token of the hub", aliases: ["token"]),
         Flag("torch_dtype", .text, "float32, bfloat16 or float16 for unquantized weights"),
         Flag("activation_dtype", .text, "What products round activations to: auto, f32, bf16, int8", default: "auto"),
+        Flag("quant_method", .text, "Quantize the linear weights as they are loaded: bnb"),
+        Flag("quant_bits", .integer, "Bits of a weight", default: "4", aliases: ["quantization_target_bits"]),
+        Flag("bnb_4bit_quant_type", .text, "nf4 or fp4", default: "nf4"),
+        Flag("bnb_4bit_use_double_quant", .boolean, "Quantize the scales too", default: "true"),
         Flag("device", .text, "Device plugin to run on", aliases: ["device_map"]),
     ]
 
@@ -51,6 +55,7 @@ enum Session {
         let dense = ["float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16"]
         if let text = try choice(arguments, "torch_dtype", Array(dense.keys)) { options.dense = dense[text] }
         options.device = arguments.text("device").map { String($0.prefix { $0 != ":" }) }
+        options.quantizer = try quantizer(arguments, registry)
         return try Model(path: try modelPath(arguments, registry), options: options, components: registry)
     }
 
@@ -71,6 +76,18 @@ enum Session {
     static func usesHuggingFace(_ arguments: Arguments) -> Bool {
         if arguments.has("use_hf") { return arguments.bool("use_hf") }
         return ["1", "true"].contains(getenv("USE_HF").map { String(cString: $0).lowercased() } ?? "")
+    }
+
+    /// The quantizer that --quant_method names; --quant_bits alone names bitsandbytes'.
+    static func quantizer(_ arguments: Arguments, _ registry: Registry) throws -> QuantizerHandle? {
+        guard let id = arguments.text("quant_method") ?? (arguments.has("quant_bits") ? "bnb" : nil) else { return nil }
+        return try QuantizerHandle(
+            id: id,
+            settings: [
+                "bits": .int(Int64(arguments.int("quant_bits") ?? 4)),
+                "bnb_4bit_quant_type": .string(arguments.text("bnb_4bit_quant_type") ?? "nf4"),
+                "bnb_4bit_use_double_quant": .bool(arguments.bool("bnb_4bit_use_double_quant")),
+            ], components: registry)
     }
 
     private static func choice(_ arguments: Arguments, _ name: String, _ known: [String]) throws -> String? {

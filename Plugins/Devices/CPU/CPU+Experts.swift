@@ -15,11 +15,9 @@ private func sizes(_ step: ScheduledStep, repacked: Bool) -> (mk_routing, mk_wei
     var routing = mk_routing()
     routing.rows = step.shape(0)[0]
     routing.experts = step.shape(2)[0]
-    var weight = mk_weight()
-    weight.layout = CPUWeight.layouts[step.input(2)?.layout ?? ""] ?? MK_LAYOUT_F32
-    weight.rows = step.shape(2)[0] * step.shape(2)[1]
-    weight.columns = step.shape(2)[2]
-    weight.row_bytes = mk_row_bytes(weight.layout, 0, weight.columns)
+    let (rows, columns) = (step.shape(2)[0] * step.shape(2)[1], step.shape(2)[2])
+    var weight = CPULayout(step.input(2)?.layout ?? "")?.describe(rows: rows, columns: columns, nil)
+        ?? CPUWeight.plain(UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped, rows: rows, columns: columns)
     weight.repacked = repacked && mk_can_repack(&weight)
     return (routing, weight)
 }

@@ -20,9 +20,8 @@ func overForms(_ step: ScheduledStep, _ index: Int, _ size: (UnsafePointer<mk_we
     let (rows, columns) = (operand.shape[operand.shape.count - 2], operand.shape[operand.shape.count - 1])
     var weight = CPUWeight.plain(UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped, rows: rows, columns: columns)
     var most = size(&weight)
-    if let layout = CPUWeight.layouts[operand.layout] {
-        weight.layout = layout
-        weight.row_bytes = mk_row_bytes(layout, 0, columns)
+    if let layout = CPULayout(operand.layout) {
+        weight = layout.describe(rows: rows, columns: columns, UnsafeRawPointer(bitPattern: 64))
         most = max(most, size(&weight))
         if mk_can_repack(&weight) {
             weight.repacked = true

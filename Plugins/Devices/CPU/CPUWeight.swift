@@ -7,31 +7,6 @@ final class CPUWeight: CPUMemory {
     /// One for each matrix: [rows, columns], or each expert of [experts, rows, columns].
     private(set) var matrices: [mk_weight] = []
 
-    /// The kernels' name of a layout.
-    static let layouts: [String: mk_layout] = [
-        "f32": MK_LAYOUT_F32, "f16": MK_LAYOUT_F16, "bf16": MK_LAYOUT_BF16, "q4_0": MK_LAYOUT_Q4_0, "q4_1": MK_LAYOUT_Q4_1,
-        "q5_0": MK_LAYOUT_Q5_0, "q5_1": MK_LAYOUT_Q5_1, "q8_0": MK_LAYOUT_Q8_0, "q2_k": MK_LAYOUT_Q2_K,
-        "q3_k": MK_LAYOUT_Q3_K, "q4_k": MK_LAYOUT_Q4_K, "q5_k": MK_LAYOUT_Q5_K, "q6_k": MK_LAYOUT_Q6_K,
-        "iq4_nl": MK_LAYOUT_IQ4_NL, "iq4_xs": MK_LAYOUT_IQ4_XS, "mxfp4": MK_LAYOUT_MXFP4,
-    ]
-
-    /// The bytes that one matrix has in a checkpoint, or nil when the layout is unknown or does not fit the columns.
-    private static func sourceBytes(_ layout: String, _ rows: Int, _ columns: Int) -> Int? {
-        guard let kind = layouts[layout], columns >= 0, rows >= 0 else { return nil }
-        let row = mk_row_bytes(kind, 0, columns)
-        return row == 0 && columns > 0 ? nil : row * rows
-    }
-
-    private static func describe(_ layout: String, _ rows: Int, _ columns: Int, _ data: UnsafeRawPointer?) -> mk_weight {
-        var weight = mk_weight()
-        weight.layout = layouts[layout] ?? MK_LAYOUT_F32
-        weight.rows = rows
-        weight.columns = columns
-        weight.row_bytes = mk_row_bytes(weight.layout, 0, columns)
-        weight.data = data
-        return weight
-    }
-
     /// [count, rows, columns] of a shape of any rank: vectors are one row.
     private static func sides(_ shape: [Int]) -> (count: Int, rows: Int, columns: Int) {
         switch shape.count {
@@ -45,8 +20,11 @@ final class CPUWeight: CPUMemory {
     /// Bytes that a weight takes in memory.
     static func size(layout: String, shape: [Int]) -> Int? {
         let (count, rows, columns) = sides(shape)
-        guard let bytes = sourceBytes(layout, rows, columns) else { return nil }
-        let plain = describe(layout, rows, columns, nil)
+        // Scales stand behind a matrix's codes, so that stacked matrices would not follow each other row by row.
+        guard let layout = CPULayout(layout), let bytes = layout.bytes(rows: rows, columns: columns),
+            layout.group == 0 || count == 1
+        else { return nil }
+        let plain = layout.describe(rows: rows, columns: columns, nil)
         let one = repacks(plain, count) ? repackedBytes(plain) : bytes
         return (one * count + 63) / 64 * 64
     }
@@ -73,9 +51,10 @@ final class CPUWeight: CPUMemory {
 
     static func make(_ source: WeightSource, pool: mk_pool) throws -> CPUWeight {
         let (count, rows, columns) = sides(source.shape)
-        guard let bytes = sourceBytes(source.layout, rows, columns), let size = size(layout: source.layout, shape: source.shape)
+        guard let layout = CPULayout(source.layout), let bytes = layout.bytes(rows: rows, columns: columns),
+            let size = size(layout: source.layout, shape: source.shape)
         else {
-            let known = layouts.keys.sorted().joined(separator: ", ")
+            let known = CPULayout.names.joined(separator: ", ")
             throw PluginError(
                 .unsupported,
                 "a weight \(source.shape) of layout \"\(source.layout)\" cannot be held; known layouts are \(known), and columns must be whole blocks")
@@ -89,35 +68,41 @@ final class CPUWeight: CPUMemory {
             throw PluginError(.invalid, "a weight of \(count) matrices came in \(source.parts.count) parts")
         }
         let weight = try CPUWeight(size: size)
-        try weight.fill(source, count, rows, columns, bytes, pool)
+        weight.fill(source, layout, count, rows, columns, bytes, pool)
         return weight
     }
 
     private func fill(
-        _ source: WeightSource, _ count: Int, _ rows: Int, _ columns: Int, _ bytes: Int, _ pool: mk_pool
-    ) throws {
+        _ source: WeightSource, _ layout: CPULayout, _ count: Int, _ rows: Int, _ columns: Int, _ bytes: Int, _ pool: mk_pool
+    ) {
         guard let address else { return }
         var pool = pool
-        let repacks = Self.repacks(Self.describe(source.layout, rows, columns, nil), count)
-        let stride = repacks ? Self.repackedBytes(Self.describe(source.layout, rows, columns, nil)) : bytes
+        let empty = layout.describe(rows: rows, columns: columns, nil)
+        let repacks = Self.repacks(empty, count)
+        let stride = repacks ? Self.repackedBytes(empty) : bytes
         for i in 0..<count {
             let part = source.parts.count == 1 ? source.parts[0] : source.parts[i]
             let start = source.parts.count == 1 ? i * bytes : 0
             let from = part.baseAddress.map { $0 + start }
             let to = address + i * stride
-            var plain = Self.describe(source.layout, rows, columns, from)
             if repacks {
+                var plain = layout.describe(rows: rows, columns: columns, from)
                 matrices.append(mk_repack(&pool, &plain, to))
             } else {
                 if let from { mk_parallel_copy(&pool, to, from, bytes) }
-                plain.data = UnsafeRawPointer(to)
-                matrices.append(plain)
+                matrices.append(layout.describe(rows: rows, columns: columns, UnsafeRawPointer(to)))
             }
         }
     }
 
     /// Plain f32 memory as a weight: trained parameters and activations.
     static func plain(_ data: UnsafeRawPointer, rows: Int, columns: Int) -> mk_weight {
-        describe("f32", rows, columns, data)
+        var weight = mk_weight()
+        weight.layout = MK_LAYOUT_F32
+        weight.rows = rows
+        weight.columns = columns
+        weight.row_bytes = 4 * columns
+        weight.data = data
+        return weight
     }
 }

@@ -12,6 +12,9 @@ package final class WeightStore: @unchecked Sendable {
     /// The layout that unquantized weights are held in, or nil for their own.
     package let dense: String?
     private var buffers: [String: DeviceBuffer] = [:]
+    /// What is quantized as it is taken over, by name.
+    private var plans: [String: QuantizerHandle.Plan] = [:]
+    private var quantizer: QuantizerHandle?
     /// Bytes that the imported weights take.
     package private(set) var importedBytes = 0
 
@@ -32,6 +35,23 @@ package final class WeightStore: @unchecked Sendable {
 
     /// The parameter's shape in the checkpoint, nil when it is absent.
     package func shape(of name: String) -> [Int]? { entries[name]?.shape }
+
+    /// Quantizes these weights as they are taken over, where the quantizer wants them and the checkpoint has them unquantized.
+    /// - Parameter weights: Names with shapes [out, in].
+    func quantize(_ weights: [(name: String, shape: [Int])], with quantizer: QuantizerHandle) throws {
+        for (name, shape) in weights {
+            guard let entry = entries[name], Self.denseLayouts.contains(entry.layout),
+                let plan = try quantizer.plan(name, shape: shape)
+            else { continue }
+            guard plan.statistics == "none" else {
+                throw ModelError(
+                    .unsupported, "\(quantizer.id) wants statistics of the weight's inputs; calibrate with martlet export first",
+                    at: name)
+            }
+            plans[name] = plan
+        }
+        self.quantizer = quantizer
+    }
 
     /// Whether the checkpoint has the parameter.
     package func contains(_ name: String) -> Bool { entries[name] != nil }
@@ -72,7 +92,7 @@ package final class WeightStore: @unchecked Sendable {
             throw ModelError(
                 .invalid, "there are \(parts.count) tensors \(name), the model wants \(shape.first ?? 0)", at: checkpoint.path)
         }
-        return Parameter(name: name, shape: shape, layout: layout(first, rank: shape.count), isTransposed: isTransposed)
+        return Parameter(name: name, shape: shape, layout: plans[name]?.layout ?? layout(first, rank: shape.count), isTransposed: isTransposed)
     }
 
     private func layout(_ entry: TensorEntry, rank: Int) -> String {
@@ -85,6 +105,16 @@ package final class WeightStore: @unchecked Sendable {
     package func buffer(_ parameter: Parameter) throws -> DeviceBuffer {
         let key = "\(parameter.name)|\(parameter.layout)"
         if let known = buffers[key] { return known }
+        if let plan = plans[parameter.name], plan.layout == parameter.layout, let quantizer {
+            let bytes = try quantizer.quantize(
+                parameter.name, floats(parameter), rows: parameter.shape[0], columns: parameter.shape[1], plan)
+            let buffer = try bytes.withUnsafeBytes { bytes in
+                try device.importWeight(name: parameter.name, layout: plan.layout, shape: parameter.shape, parts: [bytes])
+            }
+            buffers[key] = buffer
+            importedBytes += buffer.bytes
+            return buffer
+        }
         let staged = try parts(parameter.name).map { try stage($0, parameter, as: parameter.layout) }
         let buffer = try device.importWeight(
             name: parameter.name, layout: parameter.layout, shape: parameter.shape, parts: staged.map(\.bytes))

@@ -97,7 +97,7 @@ struct TrainParts {
 
     /// The first parameters in the model's order that together make up a share of it.
     private func bottom(_ ratio: Double) throws -> Set<String> {
-        let parameters = try model.parameters()
+        let parameters = try model.outline().parameters
         var left = ratio * Double(parameters.reduce(0) { $0 + $1.shape.reduce(1, *) })
         var names: Set<String> = []
         for parameter in parameters {

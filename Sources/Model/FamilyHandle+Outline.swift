@@ -1,0 +1,42 @@
+package import Graph
+
+/// A model's linear sites and parameters, as its family states them.
+package struct ModelOutline {
+    package struct Site: Sendable {
+        package let name: String
+        package let inWidth: Int
+        package let outWidth: Int
+    }
+    package let sites: [Site]
+    /// In the order in which the family names them, the head's last.
+    package let parameters: [Parameter]
+}
+
+extension FamilyHandle {
+    /// Builds the family's decoder once, for one token, in `graph`, to see which sites and parameters there are.
+    package func outline(in graph: Graph) throws -> ModelOutline {
+        let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
+        var sites: [ModelOutline.Site] = []
+        graph.adaptLinear = { site in
+            sites.append(ModelOutline.Site(name: site.name, inWidth: site.inWidth, outWidth: site.outWidth))
+            return site.y
+        }
+        _ = try build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        if let head = shape.head {
+            _ = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
+            if shape.headHasBias { _ = try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) }
+        }
+        let values = graph.parameters.values.sorted { $0.index < $1.index }
+        return ModelOutline(sites: sites, parameters: values.compactMap { graph.parameter($0) })
+    }
+
+    /// What a configuration alone says: no checkpoint is read, and optional parameters are taken as absent.
+    package func outline() throws -> ModelOutline {
+        let graph = Graph()
+        graph.resolveParameter = { name, shape, flags in
+            flags.contains(.optional)
+                ? nil : Parameter(name: name, shape: shape, isTransposed: flags.contains(.transposed))
+        }
+        return try outline(in: graph)
+    }
+}
