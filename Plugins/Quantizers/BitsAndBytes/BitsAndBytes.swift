@@ -1,5 +1,5 @@
-package import JSON
-package import PluginKit
+import JSON
+import PluginKit
 
 /// The 4-bit formats of bitsandbytes (QLoRA, Dettmers et al. 2023, 2305.14314): blocks of 64 weights in the order of their
 /// rows, each over the block's largest magnitude, as codes of a table of sixteen values.
