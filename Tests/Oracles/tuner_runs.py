@@ -56,8 +56,10 @@ def qlora(rows):
     with torch.no_grad():
         for module in base.model.modules():
             if isinstance(module, torch.nn.Linear):
-                codes, state = bnb.quantize_4bit(module.weight.data, blocksize=64, quant_type="nf4", compress_statistics=False)
-                module.weight.copy_(bnb.dequantize_4bit(codes, state))
+                # As rows of one block: version 0.50.2 decodes rows that are shorter than a block wrongly on the CPU.
+                blocks = module.weight.data.reshape(-1, 64)
+                codes, state = bnb.quantize_4bit(blocks, blocksize=64, quant_type="nf4", compress_statistics=False)
+                module.weight.copy_(bnb.dequantize_4bit(codes, state).reshape(module.weight.shape))
     tuned = PeftModel.from_pretrained(base, ROOT / "lora-llama" / "adapter_init", is_trainable=True)
     figures, _ = loop(tuned, lambda step: sft_backward(tuned, rows, step), 5)
     keep("qlora-llama", tuned, figures, quant_type="nf4", blocksize=64)

@@ -50,6 +50,13 @@ package final class WeightStore: @unchecked Sendable {
             }
             plans[name] = plan
         }
+        guard !plans.isEmpty else {
+            let layouts = Set(entries.values.map(\.layout)).sorted().joined(separator: ", ")
+            throw ModelError(
+                .unsupported,
+                "\(quantizer.id) finds no weight to quantize; the checkpoint's layouts are \(layouts), wanted f32, f16 or bf16",
+                at: checkpoint.path)
+        }
         self.quantizer = quantizer
     }
 
@@ -92,7 +99,9 @@ package final class WeightStore: @unchecked Sendable {
             throw ModelError(
                 .invalid, "there are \(parts.count) tensors \(name), the model wants \(shape.first ?? 0)", at: checkpoint.path)
         }
-        return Parameter(name: name, shape: shape, layout: plans[name]?.layout ?? layout(first, rank: shape.count), isTransposed: isTransposed)
+        return Parameter(
+            name: name, shape: shape, layout: plans[name]?.layout ?? layout(first, rank: shape.count),
+            isTransposed: isTransposed)
     }
 
     private func layout(_ entry: TensorEntry, rank: Int) -> String {
