@@ -154,6 +154,8 @@ let shared: [Target] = [
         swiftSettings: [.unsafeFlags(["-enable-testing"])]),
     .executableTarget(name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers"),
     .executableTarget(
+        name: "hostbench", dependencies: ["Host", "PluginAPI"], path: "Benchmarks/Host", exclude: ["startup.py", "Results.md"]),
+    .executableTarget(
         name: "databench", dependencies: ["Data", "DatasetsJSONL", "JSON", "PluginAPI", "PluginKit"],
         path: "Benchmarks/Data", linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
 ]

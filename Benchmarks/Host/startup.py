@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Whole-process times of `martlet --help` and of `martlet plugin list` with 100 installed plugins.
+"""What the host costs: whole processes of `martlet --help` and of `martlet plugin list` with 100 installed plugins, opening
+shipped and example plugins in a fresh process each, a call through a table, and the way from `plugin new` to a checked plugin.
 
-usage: Benchmarks/Host/startup.py [RUNS]     after swift build -c release
-Prints the median and the 90th percentile in milliseconds, and which plugin libraries were opened (none should be).
+usage: Benchmarks/Host/startup.py [RUNS] [--new]     after swift build -c release
+Prints medians and 90th percentiles, and how many plugin libraries `plugin list` opened (none should be). --new adds the three
+languages' `plugin new`, `make`, `martlet plugin check .`.
 """
 import json
 import os
@@ -16,7 +18,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("MARTLET", ROOT / ".build/release/martlet"))
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+BENCH = PROGRAM.with_name("hostbench")
+NUMBERS = [word for word in sys.argv[1:] if word.isdigit()]
+RUNS = int(NUMBERS[0]) if NUMBERS else 50
 
 
 def manifest(i):
@@ -38,6 +42,41 @@ def measure(words, environment):
     return statistics.median(times), times[int(len(times) * 0.9)]
 
 
+def spread(values):
+    values = sorted(values)
+    return f"median {statistics.median(values):.3g}, 90th percentile {values[int(len(values) * 0.9)]:.3g}"
+
+
+def bench(what, plugin, environment, runs):
+    def once():
+        said = subprocess.run([BENCH, what, plugin], env=environment, check=True, capture_output=True, text=True).stdout
+        return float(said.split()[0])
+
+    return [once() for _ in range(runs)]
+
+
+def opening_and_calls():
+    """Plugins in Swift as shipped, the example in C, and the one that links the most."""
+    subprocess.run(["make", "-s"], cwd=ROOT / "Examples/plugins/c/logger", check=True,
+                   env={**os.environ, "MARTLET_INCLUDE": str(ROOT / "Sources/PluginAPI/include")})
+    environment = {**os.environ, "MARTLET_PLUGIN_PATH": str(ROOT / "Examples/plugins/c")}
+    for plugin in ["example.filelog", "martlet.tuners.lora", "martlet.models.llama", "martlet.checkpoints.safetensors", "martlet.devices.cpu"]:
+        print(f"open {plugin}: {spread(bench('open', plugin, environment, RUNS))} ms ({RUNS} processes)")
+    for plugin in ["example.filelog", "martlet.tuners.lora"]:
+        print(f"call {plugin}: {spread(bench('call', plugin, environment, 10))} ns (10 processes of 10 million calls)")
+
+
+def from_nothing():
+    """Seconds of the three printed steps, in an empty directory."""
+    environment = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
+    for language in ["c", "rust", "swift"]:
+        with tempfile.TemporaryDirectory() as work:
+            start = time.perf_counter()
+            steps = f"martlet plugin new --kind model --lang {language} fresh && cd fresh && make && martlet plugin check ."
+            subprocess.run(["sh", "-ec", steps], cwd=work, env=environment, check=True, capture_output=True)
+            print(f"plugin new, make and plugin check in {language}: {time.perf_counter() - start:.1f} s")
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         for i in range(100):
@@ -55,6 +94,9 @@ def main():
                 ["strace", "-f", "-e", "trace=openat", PROGRAM, "plugin", "list"], env=environment,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
             print("plugin libraries opened:", sum("libbench" in line for line in trace.splitlines()))
+    opening_and_calls()
+    if "--new" in sys.argv:
+        from_nothing()
 
 
 main()

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 
 /// What SQLite said, and where.
 package struct DatabaseError: Error, Sendable, CustomStringConvertible {
@@ -54,8 +55,26 @@ package final class Database {
         }
     }
 
+    /// Runs `body` as a whole: what it wrote is undone when it fails.
+    package func transaction(_ body: () throws(DatabaseError) -> Void) throws(DatabaseError) {
+        try run("BEGIN IMMEDIATE")
+        do {
+            try body()
+            try run("COMMIT")
+        } catch {
+            // Without effect where SQLite has undone it by itself, as it does on a full disk.
+            sqlite3_exec(handle, "ROLLBACK", nil, nil, nil)
+            throw error
+        }
+    }
+
     private func failure(_ what: String) -> DatabaseError {
-        let text = sqlite3_errmsg(handle).map { String(cString: $0) } ?? "no message"
+        var text = sqlite3_errmsg(handle).map { String(cString: $0) } ?? "no message"
+        // "disk I/O error" leaves open which; the system call's own error does not.
+        if [SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN].contains(sqlite3_errcode(handle)) {
+            let code = sqlite3_system_errno(handle)
+            if code != 0 { text += " (\(String(cString: strerror(code))))" }
+        }
         return DatabaseError(message: "\(what) the database: \(text)", path: path)
     }
 }

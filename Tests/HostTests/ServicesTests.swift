@@ -55,6 +55,24 @@ struct ServicesTests {
         #expect(total.value == 15_000)
     }
 
+    /// A longer loop right after a shorter one: a thread that is late for the shorter must not claim in the longer.
+    @Test func longerLoopsAfterShorterOnesRunEachIndexOnce() {
+        let pool = ThreadPool(count: 3)
+        let longest = 64
+        let counts = UnsafeMutablePointer<Int32>.allocate(capacity: longest)
+        counts.initialize(repeating: 0, count: longest)
+        defer { counts.deallocate() }
+        nonisolated(unsafe) let shared = counts
+        var wrong = 0
+        for _ in 0..<200_000 {
+            pool.parallel(2) { index, _ in shared[index] += 1 }
+            pool.parallel(longest) { index, _ in shared[index] += 1 }
+            for index in 0..<longest where counts[index] != (index < 2 ? 2 : 1) { wrong += 1 }
+            counts.update(repeating: 0, count: longest)
+        }
+        #expect(wrong == 0)
+    }
+
     @Test func configReadsByPathAndNamesWhatIsWrong() throws {
         let services = Services()
         let config = try #require(service(services, MT_SERVICE_CONFIG, mt_config.self))

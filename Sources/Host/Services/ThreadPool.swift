@@ -16,10 +16,11 @@ package final class ThreadPool: @unchecked Sendable {
     /// As many threads as MARTLET_THREADS says, else as this process may use processors.
     package static let shared = ThreadPool(count: ThreadPool.standardCount)
 
-    /// Loop number in the high half, next index in the low half: a thread that is late for a loop cannot claim in the next.
+    /// Loop number in the high half, indices that nobody has claimed in the low half. A loop that has none left is closed to
+    /// threads that are late for it, whatever the next one's length is.
     private let claim = Atomic<UInt64>(0)
     private let finished = Atomic<Int>(0)
-    // The loop in hand. Written before `claim` opens the loop, and read again by a claim that succeeds in the same loop.
+    // The loop in hand. Written while no loop has an unclaimed index: who claims one has read what belongs to its loop.
     private let body = Atomic<UInt>(0)
     private let argument = Atomic<UInt>(0)
     private let limit = Atomic<UInt64>(0)
@@ -68,7 +69,7 @@ package final class ThreadPool: @unchecked Sendable {
         self.argument.store(UInt(bitPattern: argument), ordering: .relaxed)
         limit.store(UInt64(total), ordering: .relaxed)
         finished.store(0, ordering: .relaxed)
-        claim.store((generation & 0xFFFF_FFFF) << 32, ordering: .sequentiallyConsistent)
+        claim.store((generation & 0xFFFF_FFFF) << 32 | UInt64(total), ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake.locked { wake.broadcast() } }
         work(thread: 0)
         awaitEnd(of: total)
@@ -78,14 +79,14 @@ package final class ThreadPool: @unchecked Sendable {
     private func work(thread: Int) {
         while true {
             let state = claim.load(ordering: .acquiring)
-            let index = state & 0xFFFF_FFFF
+            let unclaimed = state & 0xFFFF_FFFF
+            if unclaimed == 0 { return }
             let total = limit.load(ordering: .relaxed)
             let function = body.load(ordering: .relaxed)
             let argument = UnsafeMutableRawPointer(bitPattern: argument.load(ordering: .relaxed))
-            if index >= total { return }
-            let (won, _) = claim.compareExchange(expected: state, desired: state + 1, ordering: .acquiringAndReleasing)
+            let (won, _) = claim.compareExchange(expected: state, desired: state - 1, ordering: .acquiringAndReleasing)
             if !won { continue }
-            unsafeBitCast(Int(bitPattern: function), to: Body.self)(argument, Int(index), thread)
+            unsafeBitCast(Int(bitPattern: function), to: Body.self)(argument, Int(total - unclaimed), thread)
             let (_, ended) = finished.add(1, ordering: .sequentiallyConsistent)
             if ended == Int(total), isCallerAsleep.load(ordering: .sequentiallyConsistent) { done.locked { done.broadcast() } }
         }

@@ -55,13 +55,13 @@ package final class RunIndex {
 
     func add(_ record: JSON) throws {
         guard !run.isEmpty, let step = record["step"]?.int, let members = record.object else { return }
-        try database.run("BEGIN")
-        for (name, value) in members where name != "step" {
-            guard let number = value.double else { continue }
-            try database.rows(
-                "INSERT OR REPLACE INTO metrics VALUES(?,?,?,?)", [run, String(step), name, String(number)])
+        try database.transaction { () throws(DatabaseError) in
+            for (name, value) in members where name != "step" {
+                guard let number = value.double else { continue }
+                try database.rows(
+                    "INSERT OR REPLACE INTO metrics VALUES(?,?,?,?)", [run, String(step), name, String(number)])
+            }
         }
-        try database.run("COMMIT")
     }
 
     func end(_ status: String) throws {

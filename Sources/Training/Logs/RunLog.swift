@@ -51,12 +51,17 @@ package final class RunLog {
         timed["time"] = .double(Self.seconds)
         let text = JSON.object(timed).text()
         attempt { try $0.event(text) }
+        inIndex { try $0.add(record) }
+        if Clock.now - lastFlush > 5 { flush() }
+    }
+
+    /// The index is for looking things up; a run goes on without it.
+    private func inIndex(_ body: (RunIndex) throws -> Void) {
         do {
-            try index?.add(record)
+            if let index { try body(index) }
         } catch {
             note("the index of runs: \(error)")
         }
-        if Clock.now - lastFlush > 5 { flush() }
     }
 
     private func flush() {
@@ -79,7 +84,7 @@ package final class RunLog {
     /// Flushes everything and says how the run ended.
     func close(_ ending: String) throws {
         flush()
-        try index?.end(ending)
+        inIndex { try $0.end(ending) }
         guard fsync(descriptor) == 0 else { throw System.error(path, "flushing", wanted: "its lines on disk") }
     }
 

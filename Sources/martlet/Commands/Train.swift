@@ -85,8 +85,15 @@ enum TrainCommand: Command {
                 return nil
             }
         }
-        let index = try RunIndex(RunIndex.standardPath)
-        try index.begin(name: name, directory: FileSystem.real(directory) ?? directory, arguments: settings.arguments, continues: continues)
+        var index: RunIndex?
+        do {
+            index = try RunIndex(RunIndex.standardPath)
+            try index?.begin(
+                name: name, directory: FileSystem.real(directory) ?? directory, arguments: settings.arguments, continues: continues)
+        } catch {
+            Terminal.error("without the index of runs: \(error)")
+            index = nil
+        }
         let display = ProgressDisplay()
         return try RunLog(
             directory: directory, continues: continues, loggers: loggers, index: index, watch: display.show)
