@@ -111,6 +111,7 @@ let rooms: [Target] = [
     room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
     room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
+    room("Export", ["Files", "Graph", "JSON", "Model", "PluginKit", "TokenizerPatterns", "Training"]),
     room("Files"),
     room("Database", ["CSQLite"]),
     room("Foreign", ["CFFI", "Host", "JSON", "PluginAPI", "PluginKit"]),
@@ -131,7 +132,7 @@ let rooms: [Target] = [
     .executableTarget(
         name: "martlet",
         dependencies: [
-            "Conformance", "Data", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI", "PluginKit",
+            "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI", "PluginKit",
             "Template", "Training",
         ],
         path: "Sources/martlet"),
@@ -150,8 +151,10 @@ let shared: [Target] = [
         name: "RowCheck", dependencies: ["CRowCheck", "JSON", "PluginKit", "Streams"],
         path: "Plugins/Datasets/RowCheck", exclude: ["C"]),
     .target(
-        name: "TokenizerCore", dependencies: ["CPCRE2", "CUTF8Proc", "JSON", "PluginKit"], path: "Plugins/Tokenizers/Core",
+        name: "TokenizerCore", dependencies: ["CPCRE2", "CUTF8Proc", "JSON", "PluginKit", "TokenizerPatterns"],
+        path: "Plugins/Tokenizers/Core",
         swiftSettings: [.unsafeFlags(["-enable-testing"])]),
+    .target(name: "TokenizerPatterns", path: "Plugins/Tokenizers/Patterns"),
     .executableTarget(name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers"),
     .executableTarget(
         name: "hostbench", dependencies: ["Host", "PluginAPI"], path: "Benchmarks/Host", exclude: ["startup.py", "Results.md"]),
@@ -193,6 +196,9 @@ let tests: [Target] = [
         path: "Tests/DatasetsTests", exclude: ["Goldens"],
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
+    .testTarget(
+        name: "ExportTests", dependencies: ["Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
+        path: "Tests/ExportTests"),
     .testTarget(
         name: "HostTests", dependencies: ["Foreign", "Host", "JSON", "PluginAPI", "PluginKit", "Random"], path: "Tests/HostTests"),
     .testTarget(

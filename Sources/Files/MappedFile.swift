@@ -26,6 +26,9 @@ package final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
 
+    /// A copy of the bytes. `bytes` of an object that nothing else holds may be gone before they are read.
+    package var contents: [UInt8] { withExtendedLifetime(self) { Array(bytes) } }
+
     deinit {
         if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
     }

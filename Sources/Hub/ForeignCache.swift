@@ -21,7 +21,7 @@ enum ForeignCache {
         let repository = System.join(root, "models--" + id.split(separator: "/").joined(separator: "--"))
         var commit = revision
         if let map = try? MappedFile(System.join(repository, "refs/" + revision)), map.bytes.count <= 200 {
-            commit = String(decoding: map.bytes.prefix { $0 > 0x20 }, as: UTF8.self)
+            commit = String(decoding: map.contents.prefix { $0 > 0x20 }, as: UTF8.self)
         }
         guard !commit.isEmpty, !commit.contains("/"), commit != ".." else { return [] }
         return [System.join(repository, "snapshots/" + commit)]
@@ -42,7 +42,7 @@ enum ForeignCache {
         for index in ["model.safetensors.index.json", "pytorch_model.bin.index.json"] {
             guard let map = try? MappedFile(System.join(directory, index)) else { continue }
             let files = Set(
-                ((try? JSON(parsing: Array(map.bytes)))?["weight_map"]?.object ?? JSONObject()).map {
+                ((try? JSON(parsing: map.contents))?["weight_map"]?.object ?? JSONObject()).map {
                     $0.value.string ?? ""
                 })
             return !files.isEmpty && files.allSatisfy { System.kind(of: System.join(directory, $0)) == .file }

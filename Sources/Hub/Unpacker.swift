@@ -30,6 +30,7 @@ struct Unpacker {
         let path = System.join(directory, name)
         do {
             let map = try MappedFile(path)
+            defer { withExtendedLifetime(map) {} }
             let zip = try ZipDirectory(map.bytes, path: path)
             let entries = zip.entries.filter { !$0.name.hasSuffix("/") && isWanted($0.name) }
             guard !entries.isEmpty else {

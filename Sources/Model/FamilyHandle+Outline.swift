@@ -4,8 +4,7 @@ package import Graph
 package struct ModelOutline {
     package struct Site: Sendable {
         package let name: String
-        package let inWidth: Int
-        package let outWidth: Int
+        package let weight: Parameter
     }
     package let sites: [Site]
     /// In the order in which the family names them, the head's last.
@@ -17,8 +16,8 @@ extension FamilyHandle {
     package func outline(in graph: Graph) throws -> ModelOutline {
         let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
         var sites: [ModelOutline.Site] = []
-        graph.adaptLinear = { site in
-            sites.append(ModelOutline.Site(name: site.name, inWidth: site.inWidth, outWidth: site.outWidth))
+        graph.adaptLinear = { [unowned graph] site in
+            if let weight = graph.parameter(site.weight) { sites.append(ModelOutline.Site(name: site.name, weight: weight)) }
             return site.y
         }
         _ = try build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)

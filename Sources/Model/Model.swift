@@ -37,7 +37,7 @@ package final class Model {
         weights = try WeightStore(
             checkpoint: files.checkpoint, family: family, device: device, dense: options.dense)
         if let quantizer = options.quantizer {
-            try weights.quantize(outline().sites.map { ($0.name + ".weight", [$0.outWidth, $0.inWidth]) }, with: quantizer)
+            try weights.quantize(outline().sites.map(\.weight), with: quantizer)
         }
     }
 

@@ -46,7 +46,7 @@ package struct ModelFiles {
             guard !describesItself, access("\(directory)/\(name)", R_OK) == 0 else { return nil }
             let file = try MappedFile("\(directory)/\(name)")
             do throws(JSONError) {
-                return try JSON(parsing: Array(file.bytes))
+                return try JSON(parsing: file.contents)
             } catch {
                 throw ModelError(.invalid, error.description, at: "\(directory)/\(name)")
             }
@@ -63,7 +63,7 @@ package struct ModelFiles {
         var template = own["chat_template"]?.string
         if !describesItself {
             if access("\(directory)/chat_template.jinja", R_OK) == 0 {
-                template = String(decoding: try MappedFile("\(directory)/chat_template.jinja").bytes, as: UTF8.self)
+                template = String(decoding: try MappedFile("\(directory)/chat_template.jinja").contents, as: UTF8.self)
             } else {
                 template = Self.template(tokenizerConfig["chat_template"])
             }
@@ -90,6 +90,11 @@ package struct ModelFiles {
         return (named.first { $0["name"]?.string == "default" } ?? named.first)?["template"]?.string
     }
 
+    /// The tokenizer in GGUF's terms: the weight file's own, or that of a directory that came from one; empty without.
+    package var ggufTokenizer: [UInt8] {
+        document.isEmpty ? tokenizerFiles.first { $0.name == "gguf.json" }.map { Array($0.bytes) } ?? [] : document
+    }
+
     package func openTokenizer(components: any ComponentSource) throws -> TokenizerHandle {
         if document.isEmpty { return try TokenizerHandle(files: tokenizerFiles, components: components, at: path) }
         return try document.withUnsafeBytes { bytes in
@@ -98,8 +103,15 @@ package struct ModelFiles {
     }
 
     /// Writes what stands beside the weights: configuration, tokenizer and chat template.
-    package func writeDescription(to directory: String) throws {
+    /// - Parameter layout: What quantized weights were decoded to; the configuration then speaks of no quantization.
+    package func writeDescription(to directory: String, decodedAs layout: String? = nil) throws {
         try System.makeDirectories(directory)
+        var config = config
+        if let layout, var members = config.object {
+            members["quantization_config"] = nil
+            members["torch_dtype"] = .string(["bf16": "bfloat16", "f16": "float16"][layout] ?? "float32")
+            config = .object(members)
+        }
         func write(_ bytes: [UInt8], _ name: String) throws {
             try ReplacementFile.write(bytes, to: System.join(directory, name))
         }

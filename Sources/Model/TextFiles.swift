@@ -58,7 +58,7 @@ package struct TextFiles {
     private static func json(_ file: MappedFile?) throws -> JSON? {
         guard let file else { return nil }
         do throws(JSONError) {
-            return try JSON(parsing: Array(file.bytes))
+            return try JSON(parsing: file.contents)
         } catch {
             throw ModelError(.invalid, error.description, at: file.path)
         }

@@ -7,7 +7,7 @@ internal import PluginKit
 /// A PEFT adapter directory: adapter_config.json and adapter_model.safetensors.
 package struct Adapter {
     /// What PEFT puts before the base model's names.
-    static let prefix = "base_model.model."
+    package static let prefix = "base_model.model."
     package let directory: String
     package let config: JSON
     /// f32 values by PEFT's names.
@@ -15,13 +15,7 @@ package struct Adapter {
 
     package init(directory: String, components: any ComponentSource) throws {
         self.directory = directory
-        let path = "\(directory)/adapter_config.json"
-        let file = try MappedFile(path)
-        do throws(JSONError) {
-            config = try JSON(parsing: Array(file.bytes))
-        } catch {
-            throw TrainingError(.invalid, error.description, at: path)
-        }
+        config = try JSON(file: "\(directory)/adapter_config.json")
         let checkpoint = try CheckpointHandle(path: "\(directory)/adapter_model.safetensors", components: components)
         var tensors: [String: (shape: [Int], values: [Float])] = [:]
         for (name, entry) in checkpoint.tensors { tensors[name] = (entry.shape, try checkpoint.floats(entry)) }

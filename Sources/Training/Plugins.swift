@@ -32,14 +32,14 @@ package struct TunerHandle: @unchecked Sendable {
     }
 
     /// A tensor trained at a site.
-    struct Tensor: Sendable {
-        let name: String
-        let shape: [Int]
+    package struct Tensor: Sendable {
+        package let name: String
+        package let shape: [Int]
         let initial: String
         let group: String
     }
 
-    func parameters(_ name: String, inWidth: Int, outWidth: Int) throws -> [Tensor] {
+    package func parameters(_ name: String, inWidth: Int, outWidth: Int) throws -> [Tensor] {
         var site = mt_site()
         site.struct_size = UInt32(MemoryLayout<mt_site>.size)
         site.in = Int64(inWidth)
@@ -65,7 +65,8 @@ package struct TunerHandle: @unchecked Sendable {
         }
     }
 
-    func merge(_ graph: Graph, _ site: LinearSite, _ trained: [Value]) throws -> Value {
+    /// The weight [out, in] of a site with the trained tensors worked in.
+    package func merge(_ graph: Graph, _ site: LinearSite, _ trained: [Value]) throws -> Value {
         try call(graph, site, trained) { settings, handle, site, list, out, error in
             table.pointee.merge(context, settings, handle, site, list, trained.count, out, error)
         }

@@ -1,7 +1,7 @@
 import Glibc
 import Hub
 
-/// How far a download is: one line that is written over on a terminal, a line every ten seconds elsewhere; on standard
+/// How far a download or another long task is: one line that is written over on a terminal, a line every ten seconds elsewhere; on standard
 /// error, so that what a program reads stays clean.
 final class ProgressLine {
     private let isTerminal = isatty(2) == 1
@@ -31,6 +31,16 @@ final class ProgressLine {
         write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
         isOpen = isTerminal
         return true
+    }
+
+    /// - Parameter share: From 0 to 1.
+    func report(_ what: String, share: Double) {
+        let now = time(nil)
+        guard !isQuiet, isTerminal || now - lastTime >= 10 else { return }
+        lastTime = now
+        let text = "\(what): \(Int(100 * share)) %"
+        write(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
+        isOpen = isTerminal
     }
 
     /// Leaves the line as it stands.

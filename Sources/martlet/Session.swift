@@ -49,9 +49,11 @@ enum Session {
         Flag("device", .text, "Device plugin to run on", aliases: ["device_map"]),
     ]
 
-    static func model(_ arguments: Arguments, _ registry: Registry) throws -> Model {
+    /// - Parameter activation: Instead of `--activation_dtype`, for commands without it.
+    static func model(_ arguments: Arguments, _ registry: Registry, activation: String? = nil) throws -> Model {
         var options = Model.Options()
-        options.activation = try choice(arguments, "activation_dtype", ["auto", "f32", "bf16", "int8"]) ?? "auto"
+        options.activation =
+            try activation ?? choice(arguments, "activation_dtype", ["auto", "f32", "bf16", "int8"]) ?? "auto"
         let dense = ["float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16"]
         if let text = try choice(arguments, "torch_dtype", Array(dense.keys)) { options.dense = dense[text] }
         options.device = arguments.text("device").map { String($0.prefix { $0 != ":" }) }

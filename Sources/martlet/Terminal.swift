@@ -32,6 +32,19 @@ enum Terminal {
         }
     }
 
+    /// A number with three significant digits or so, for people.
+    static func short(_ value: Double) -> String {
+        guard value.isFinite, value != 0 else { return String(value) }
+        let size = log10(value.magnitude)
+        if size < -3 || size >= 6 {
+            let exponent = size.rounded(.down)
+            return short(value / pow(10, exponent)) + "e\(Int(exponent))"
+        }
+        let scale = pow(10, max(0, 2 - size.rounded(.down)))
+        let rounded = (value * scale).rounded() / scale
+        return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
+    }
+
     static func line(_ text: String) { write(text + "\n") }
 
     /// Columns of text, two spaces between them, the last one unpadded.

@@ -25,7 +25,9 @@ package struct ShardIndex {
         do {
             var options = JSON.ParseOptions()
             options.rejectsDuplicateKeys = true
-            document = try JSON(parsing: file.bytes.bindMemory(to: UInt8.self), options: options)
+            document = try withExtendedLifetime(file) { () throws(JSONError) in
+                try JSON(parsing: file.bytes.bindMemory(to: UInt8.self), options: options)
+            }
         } catch {
             throw FileError(path, "index", found: "no JSON (\(error))", wanted: "a JSON object with \"weight_map\"")
         }

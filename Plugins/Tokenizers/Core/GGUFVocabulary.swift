@@ -1,4 +1,5 @@
 import JSON
+import TokenizerPatterns
 
 /// Reads the `tokenizer.ggml.*` entries of a GGUF file, given as one JSON object (ggml, docs/gguf.md).
 enum GGUFVocabulary {

@@ -20,10 +20,6 @@ indirect enum PreTokenizer: Sendable {
     case byteLevel(addsSpace: Bool, pattern: Pattern?, spells: Bool)
     case fixedLength(Int)
 
-    /// GPT-2's pattern (openai/gpt-2, encoder.py).
-    static let gpt2Pattern =
-        #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
-
     /// - Parameter isFirst: whether the text begins with the first of these words.
     func apply(_ words: inout WordList, isFirst: Bool, _ matcher: Matcher) throws(TokenizerError) {
         switch self {

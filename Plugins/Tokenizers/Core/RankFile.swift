@@ -1,4 +1,5 @@
 import JSON
+import TokenizerPatterns
 
 /// Reads tiktoken's rank files: a line holds a piece in base64 and its rank, which is its id (openai/tiktoken, load.py).
 /// The file names no pattern and no special tokens; a known vocabulary is told by its size.
@@ -65,7 +66,7 @@ private struct KnownRanks {
     init(_ count: Int, _ name: String, _ files: TokenizerFiles) throws(TokenizerError) {
         switch count {
         case 50256, 50257:
-            pattern = PreTokenizer.gpt2Pattern
+            pattern = SplitPatterns.gpt2
             specials = count == 50256 ? ["<|endoftext|>"] : ["<|endoftext|>", "<|startoftranscript|>"]
             roles = ["eos": "<|endoftext|>", "bos": "<|endoftext|>"]
         case 100_256:
@@ -102,7 +103,7 @@ private struct KnownRanks {
             specials = ["", "<|endoftext|>"]
             roles = ["eos": "<|endoftext|>"]
         default:
-            if name.contains("multilingual") || name.contains("gpt2") { pattern = PreTokenizer.gpt2Pattern }
+            if name.contains("multilingual") || name.contains("gpt2") { pattern = SplitPatterns.gpt2 }
         }
         let config = try files.document("tokenizer_config.json")
         if let given = config?["pattern"]?.string ?? config?["pat_str"]?.string { pattern = given }

@@ -1,4 +1,5 @@
 import JSON
+import TokenizerPatterns
 
 /// Reads vocab.json with merges.txt, the older form of byte-level BPE (openai/gpt-2; CLIP's with `</w>`).
 enum VocabularyAndMerges {
@@ -40,7 +41,7 @@ enum VocabularyAndMerges {
             try setCLIP(&parts)
         } else {
             let class2 = try files.document("tokenizer_config.json")?["tokenizer_class"]?.string ?? ""
-            let pattern = class2.hasPrefix("Qwen2") ? SplitPatterns.qwen2 : PreTokenizer.gpt2Pattern
+            let pattern = class2.hasPrefix("Qwen2") ? SplitPatterns.qwen2 : SplitPatterns.gpt2
             if class2.hasPrefix("Qwen2") { parts.normalizer = .form(.nfc) }
             parts.preTokenizer = .byteLevel(
                 addsSpace: try files.document("tokenizer_config.json")?["add_prefix_space"]?.bool ?? false,

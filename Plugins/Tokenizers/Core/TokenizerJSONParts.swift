@@ -1,4 +1,5 @@
 import JSON
+import TokenizerPatterns
 
 /// Reads the normalizer, pre-tokenizer, decoder and post-processor of a tokenizer.json.
 struct TokenizerJSONParts {
@@ -108,7 +109,7 @@ struct TokenizerJSONParts {
             let usesPattern = value["use_regex"]?.bool ?? true
             return .byteLevel(
                 addsSpace: value["add_prefix_space"]?.bool ?? true,
-                pattern: usesPattern ? try Pattern(PreTokenizer.gpt2Pattern, in: file) : nil, spells: spells)
+                pattern: usesPattern ? try Pattern(SplitPatterns.gpt2, in: file) : nil, spells: spells)
         case "Split":
             let inverted = value["invert"]?.bool ?? false
             let (literal, regex) = try pattern(value["pattern"])

@@ -28,7 +28,7 @@ package struct Registrations: Sendable {
         let document: JSON
         do {
             let file = try MappedFile(path)
-            document = try YAML.parse(Array(file.bytes))
+            document = try YAML.parse(file.contents)
         } catch let error as YAMLError {
             throw DataError(path, found: error.description, wanted: "a YAML or JSON document")
         }

@@ -50,6 +50,15 @@ package struct LinearSite {
     package let weight: Value
     package let inWidth: Int
     package let outWidth: Int
+
+    package init(name: String, x: Value, y: Value, weight: Value, inWidth: Int, outWidth: Int) {
+        self.name = name
+        self.x = x
+        self.y = y
+        self.weight = weight
+        self.inWidth = inWidth
+        self.outWidth = outWidth
+    }
 }
 
 /// Mathematics as nodes in the order in which they may run. Shapes are concrete; nothing is computed here.

@@ -53,7 +53,7 @@ package final class EmbeddingHead {
         guard access(path, R_OK) == 0 else { return nil }
         let file = try MappedFile(path)
         do throws(JSONError) {
-            return try JSON(parsing: Array(file.bytes))
+            return try JSON(parsing: file.contents)
         } catch {
             throw ModelError(.invalid, error.description, at: path)
         }

@@ -77,7 +77,7 @@ package struct CheckpointExport {
 
     private func options() throws -> JSONObject {
         var options = JSONObject([("config", files.config), ("directory", .string(files.directory))])
-        let tokenizer = files.checkpoint.tokenizerDocument
+        let tokenizer = files.ggufTokenizer
         if !tokenizer.isEmpty { options["tokenizer"] = try JSON(parsing: tokenizer) }
         options["chat_template"] = files.chatTemplate.map { .string($0) }
         options["layout"] = layout.map { .string($0) }

@@ -37,12 +37,10 @@ package final class WeightStore: @unchecked Sendable {
     package func shape(of name: String) -> [Int]? { entries[name]?.shape }
 
     /// Quantizes these weights as they are taken over, where the quantizer wants them and the checkpoint has them unquantized.
-    /// - Parameter weights: Names with shapes [out, in].
-    func quantize(_ weights: [(name: String, shape: [Int])], with quantizer: QuantizerHandle) throws {
-        for (name, shape) in weights {
-            guard let entry = entries[name], Self.denseLayouts.contains(entry.layout),
-                let plan = try quantizer.plan(name, shape: shape)
-            else { continue }
+    func quantize(_ weights: [Parameter], with quantizer: QuantizerHandle) throws {
+        for weight in weights {
+            let name = weight.name
+            guard isDense(name), let plan = try quantizer.plan(name, shape: weight.shape) else { continue }
             guard plan.statistics == "none" else {
                 throw ModelError(
                     .unsupported, "\(quantizer.id) wants statistics of the weight's inputs; calibrate with martlet export first",
@@ -59,6 +57,9 @@ package final class WeightStore: @unchecked Sendable {
         }
         self.quantizer = quantizer
     }
+
+    /// Whether the checkpoint has the parameter, and not quantized.
+    func isDense(_ name: String) -> Bool { parts(name).first.map { Self.denseLayouts.contains($0.layout) } ?? false }
 
     /// Whether the checkpoint has the parameter.
     package func contains(_ name: String) -> Bool { entries[name] != nil }

@@ -111,7 +111,7 @@ extension JSON {
     package init(file path: String) throws {
         let file = try MappedFile(path)
         do throws(JSONError) {
-            self = try withExtendedLifetime(file) { () throws(JSONError) in try JSON(parsing: Array(file.bytes)) }
+            self = try JSON(parsing: file.contents)
         } catch {
             throw TrainingError(.invalid, error.description, at: path)
         }

@@ -43,7 +43,7 @@ package struct TrainingCheckpoint {
         if let tuner = engine.options.tuner {
             try Adapter.save(engine, tuner: tuner, to: directory, components: content.components)
         } else {
-            try WeightExport(engine).write(to: directory, components: content.components)
+            try WeightExport(engine.model, changes: engine.changes).write(to: directory, components: content.components)
         }
         try content.arguments.write(to: "\(directory)/args.json")
         try content.state.json.write(to: "\(directory)/trainer_state.json")
@@ -83,7 +83,8 @@ package struct TrainingCheckpoint {
         if engine.options.tuner != nil {
             try engine.load(try Adapter(directory: directory, components: components))
         } else {
-            try WeightExport(engine).read(from: directory, components: components)
+            try WeightExport(engine.model, changes: engine.changes).read(
+                from: directory, components: components, into: engine.parameters.set)
         }
     }
 }

@@ -3,6 +3,13 @@ internal import Model
 internal import PluginKit
 
 extension TrainingEngine {
+    /// The trained weights, for writing them in the place of the model's.
+    var changes: WeightExport.Changes {
+        WeightExport.Changes(
+            isTransposed: Dictionary(uniqueKeysWithValues: parameters.entries.map { ($0.name, $0.isTransposed) }),
+            values: parameters.values)
+    }
+
     /// A state's name in optimizer.safetensors.
     private static func name(_ entry: TrainedParameters.Entry, _ state: String) -> String { "\(entry.name)/\(state)" }
     /// Weights that are trained in f32 and written in fewer bits stand here in full.
@@ -10,9 +17,9 @@ extension TrainingEngine {
 
     /// Writes the optimizer's states, f32, by "parameter/state".
     func writeState(to path: String, components: any ComponentSource) throws {
-        let export = options.tuner == nil ? WeightExport(self) : nil
+        let export = options.tuner == nil ? WeightExport(model, changes: changes) : nil
         let entries = parameters.entries
-        func hasMaster(_ entry: TrainedParameters.Entry) -> Bool { export.map { !$0.isExact(entry) } ?? false }
+        func hasMaster(_ entry: TrainedParameters.Entry) -> Bool { export.map { !$0.isExact(entry.name) } ?? false }
         var tensors: [TensorEntry] = []
         for entry in entries {
             for state in entry.states {

@@ -1,23 +1,25 @@
 /// The published patterns by which models cut text into words, and the names by which GGUF files call them
 /// (`tokenizer.ggml.pre`; llama.cpp, llama-vocab.cpp). Each list is applied in order, every part on the parts before it.
-enum SplitPatterns {
+package enum SplitPatterns {
     private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
     private static let tail = #"\s*[\r\n]+|\s+(?!\S)|\s+"#
-    private static let gpt2 = PreTokenizer.gpt2Pattern
+    /// GPT-2's pattern (openai/gpt-2, encoder.py).
+    package static let gpt2 =
+        #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
-    static let llama3 = contractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"# + tail
-    static let qwen2 = contractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"# + tail
-    static let qwen3Next =
+    package static let llama3 = contractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"# + tail
+    package static let qwen2 = contractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"# + tail
+    package static let qwen3Next =
         contractions + #"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|"# + tail
-    static let cl100k =
+    package static let cl100k =
         #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#
     private static let upper = #"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#
     private static let lower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#
     private static let edge = #"[^\r\n\p{L}\p{N}]?"#
-    static let o200k =
+    package static let o200k =
         "\(edge)\(upper)*\(lower)+\(contractions)?|\(edge)\(upper)+\(lower)*\(contractions)?"
         + #"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|"# + tail
-    static let tekken =
+    package static let tekken =
         "\(edge)\(upper)*\(lower)+|\(edge)\(upper)+\(lower)*" + #"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|"# + tail
     /// The cased letters of deepseek-llm, by code point: several of them change under normalization of this file.
     private static let deepseekLetters =
@@ -40,7 +42,7 @@ enum SplitPatterns {
     private static let cjk = "[一-龥ࠀ-一가-퟿]+"
 
     /// The patterns of a `pre` name, or nil where it is not known.
-    static func named(_ name: String) -> [String]? {
+    package static func named(_ name: String) -> [String]? {
         switch name {
         case "default":
             [#"[\p{P}\$\+<=>\^~\|]+"#, gpt2, #"\p{N}+"#, "[0-9][0-9][0-9]"]
@@ -73,14 +75,7 @@ enum SplitPatterns {
     }
 
     /// Names whose models take a word that is a piece whole.
-    static func ignoresMerges(_ name: String) -> Bool {
+    package static func ignoresMerges(_ name: String) -> Bool {
         ["llama3", "llama-v3", "llama-bpe", "falcon3", "pixtral", "tekken", "lfm2", "jina-v5-nano"].contains(name)
-    }
-
-    /// A pre-tokenizer over bytes that cuts by each pattern in turn.
-    static func preTokenizer(_ patterns: [String], in file: String) throws(TokenizerError) -> PreTokenizer {
-        var steps: [PreTokenizer] = []
-        for pattern in patterns { steps.append(.pattern(try Pattern(pattern, in: file), .isolated, inverted: false)) }
-        return steps.count == 1 ? steps[0] : .sequence(steps)
     }
 }

@@ -1,0 +1,120 @@
+import Export
+import Files
+import Host
+import JSON
+import Model
+import Training
+
+/// Writes a model for other programs.
+enum ExportCommand: Command {
+    static let name = "export"
+    static let summary = "Write a model as a Hugging Face directory or a GGUF file, with an adapter merged into it"
+    static let flags =
+        Session.modelFlags.filter { $0.name != "activation_dtype" } + [
+            Flag("adapters", .text, "Adapter directory (PEFT) to merge", aliases: ["ckpt_dir"]),
+            Flag("merge_lora", .boolean, "Work the adapter into the weights", default: "false"),
+            Flag("output_dir", .text, "Where the model goes; must not exist. With --adapters: ADAPTER-merged"),
+            Flag("exist_ok", .boolean, "Replace what is there", default: "false"),
+            Flag("max_shard_size", .text, "Largest safetensors file, such as 5GB", default: "5GB"),
+            Flag("to_gguf", .boolean, "Write OUTPUT_DIR/model.gguf instead, as llama.cpp reads it", default: "false"),
+            Flag("gguf_type", .text, "Its matrices: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0; without: as they are"),
+            Flag(
+                "merge_tolerance", .number,
+                "Refuse when a logit of the merged model is further off, over the logits' spread", default: "0.1"),
+        ]
+    static var operandCount: ClosedRange<Int> { 0...0 }
+
+    static func run(_ arguments: Arguments) throws {
+        let registry = try Session.registry(arguments)
+        guard !arguments.has("quant_method"), !arguments.has("quant_bits") else {
+            throw UsageError(
+                "--quant_method quantizes while a model is loaded and is not written yet; --to_gguf true --gguf_type q8_0 writes a quantized file")
+        }
+        let adapterPath = try adapterPath(arguments)
+        let target = try target(arguments, adapterPath)
+        let model = try Session.model(arguments, registry, activation: "f32")
+        try CheckpointAudit(model).check(model.path)
+        let adapter = try adapterPath.map { try Adapter(directory: $0, components: registry) }
+        let merge = try adapter.map { try AdapterMerge($0, model: model, components: registry) }
+        var export = ModelExport(model, merge: merge, components: registry)
+        export.dense = model.options.dense
+        export.shardBytes = try shardBytes(arguments)
+        export.ggufLayout = arguments.text("gguf_type")
+        let progress = ProgressLine(isQuiet: arguments.bool("json"))
+        export.progress = { progress.report("writing \(target)", share: $0) }
+        let probe = try LogitProbe(model)
+        let before = try adapter == nil ? probe.logits(model) : nil
+        if arguments.bool("to_gguf") { try export.writeGGUF(target) } else { try export.writeDirectory(target) }
+        progress.end()
+        var options = model.options
+        options.dense = nil
+        let written = try Model(path: target, options: options, components: registry)
+        guard let before else { return Terminal.line(target) }
+        let difference = try probe.compare(before, probe.logits(written), vocabulary: model.shape.vocabulary)
+        report(target, merge?.count ?? 0, difference, model, isJSON: arguments.bool("json"))
+        let tolerance = arguments.double("merge_tolerance") ?? 0.1
+        // A quantized file's error is the layout's own; it is reported.
+        guard arguments.text("gguf_type") != nil || difference.relative <= tolerance else {
+            try ReplacementDirectory.remove(target)
+            throw ExportError(
+                .tolerance,
+                "the written model's logits differ by \(Terminal.short(difference.relative)) of their spread, more than --merge_tolerance \(tolerance); it was removed. Write --torch_dtype float32, or raise the tolerance",
+                at: target)
+        }
+    }
+
+    private static func adapterPath(_ arguments: Arguments) throws -> String? {
+        let path = arguments.text("adapters")
+        if arguments.bool("merge_lora"), path == nil { throw UsageError("--merge_lora wants --adapters") }
+        if path != nil, !arguments.bool("merge_lora") {
+            throw UsageError("--adapters is given without --merge_lora; say --merge_lora true to work it into the weights")
+        }
+        return path
+    }
+
+    /// The file or directory to be written; nothing is there any more when this returns.
+    private static func target(_ arguments: Arguments, _ adapter: String?) throws -> String {
+        var path = try arguments.text("output_dir") ?? adapter.map { "\(Self.trimmed($0))-merged" } ?? arguments.required("output_dir")
+        path = trimmed(path)
+        if arguments.bool("to_gguf") {
+            try System.makeDirectories(path)
+            path = System.join(path, "model.gguf")
+        }
+        guard System.kind(of: path) != nil else { return path }
+        guard arguments.bool("exist_ok") else {
+            throw UsageError("\(path) is there already; choose another --output_dir, or say --exist_ok true to replace it")
+        }
+        try ReplacementDirectory.remove(path)
+        return path
+    }
+
+    private static func trimmed(_ path: String) -> String {
+        path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    }
+
+    private static func shardBytes(_ arguments: Arguments) throws -> Int {
+        let text = (arguments.text("max_shard_size") ?? "5GB").uppercased()
+        let units: [(String, Double)] = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("", 1e9)]
+        guard let unit = units.first(where: { text.hasSuffix($0.0) }),
+            let number = Double(text.dropLast(unit.0.count)), number > 0, number * unit.1 < 1e15
+        else { throw UsageError("--max_shard_size is \"\(text)\", wanted a size such as 5GB or 500MB") }
+        return max(1, Int(number * unit.1))
+    }
+
+    private static func report(
+        _ target: String, _ merged: Int, _ difference: LogitProbe.Difference, _ model: Model, isJSON: Bool
+    ) {
+        guard !isJSON else {
+            let line: JSON = [
+                "output": .string(target), "merged": .int(Int64(merged)), "largest_logit_difference": .double(difference.largest),
+                "logit_spread": .double(difference.spread), "agreement": .double(difference.agreement),
+            ]
+            return Terminal.line(line.text())
+        }
+        Terminal.line("\(target)" + (merged > 0 ? ": \(merged) weights merged" : " written"))
+        Terminal.line(
+            "probes: the largest logit difference is \(Terminal.short(difference.largest)), "
+                + "\(Terminal.short(100 * difference.relative)) % of the logits' spread; "
+                + "\(Terminal.short(100 * difference.agreement)) % of \(difference.count / max(1, model.shape.vocabulary)) positions choose the same token")
+    }
+}
