@@ -12,6 +12,9 @@ package final class TrainingEngine {
         /// Parameters that are trained whole beside a tuner's (PEFT's modules_to_save).
         package var isSaved: (String) -> Bool = { _ in false }
         package var recompute: Graph.Recomputation = .none
+        /// What products round their factors to: nil leaves it to the weights' layouts, f32 for trained ones; "bf16" takes 16 bits
+        /// for all of them, with f32 sums and f32 weights to be updated.
+        package var products: String?
         package var seed: UInt64 = 42
         package init(tuner: TunerHandle?, isTarget: @escaping (String) -> Bool) {
             self.tuner = tuner
@@ -96,7 +99,7 @@ package final class TrainingEngine {
     /// A graph in which trained parameters stand in for their sites or weights.
     func makeGraph(adapted: Bool, training: Bool) -> Graph {
         let graph = model.makeGraph()
-        if graph.activation == "auto" { graph.activation = "float" }
+        if graph.activation == "auto" { graph.activation = options.products ?? "float" }
         let own = graph.resolveParameter
         graph.resolveParameter = { [parameters] name, shape, flags in
             if let entry = parameters[name], adapted { return Parameter(name: name, shape: entry.shape) }

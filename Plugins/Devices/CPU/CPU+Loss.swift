@@ -1,8 +1,13 @@
 import CPUKernels
 import PluginKit
 
-/// What the products of a head round to: its own 16 bits, or nothing.
+/// What the products of a head round to: as told, or its own 16 bits, or nothing.
 private func activation(_ step: ScheduledStep, _ head: Int) -> mk_activation {
+    switch step.string("activation") {
+    case "bf16": return MK_ACTIVATION_BF16
+    case "f32": return MK_ACTIVATION_F32
+    default: break
+    }
     let layout = step.input(head)?.layout ?? ""
     return layout.isEmpty || layout == "f32" ? MK_ACTIVATION_F32 : MK_ACTIVATION_BF16
 }

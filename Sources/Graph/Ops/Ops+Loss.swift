@@ -3,7 +3,8 @@ import Glibc
 /// Log-probabilities of labels without a matrix of tokens by vocabulary.
 let lossOps: [Op] = [labelLogprobsOp, labelLogprobsBackwardOp]
 
-private let logitRules: [AttributeRule] = [.optional("scale", .float(1)), .optional("softcap", .float(0))]
+private let logitRules: [AttributeRule] =
+    activationRule + [.optional("scale", .float(1)), .optional("softcap", .float(0))]
 
 private let labelLogprobsOp = Op(
     "label_logprobs",

@@ -4,7 +4,7 @@ let productOps: [Op] = [
 ]
 
 /// What a device may round the factors to: "auto", "float", "f32", "bf16" or "int8".
-private let activationRule: [AttributeRule] = [.optional("activation", .string("auto"))]
+let activationRule: [AttributeRule] = [.optional("activation", .string("auto"))]
 
 private let linearOp = Op(
     "linear", "y = x wᵀ + b", inputs: ["x [T, K]", "weight [N, K]", "bias [N]"], optional: 1, attributes: activationRule,
@@ -69,7 +69,7 @@ private func product(
 
 private let matmulOp = Op(
     "matmul", "a b over the last two axes; equal leading axes are batches", inputs: ["a [.., M, K]", "b [.., K, N]"],
-    attributes: [.optional("transpose_a", .bool(false)), .optional("transpose_b", .bool(false))],
+    attributes: activationRule + [.optional("transpose_a", .bool(false)), .optional("transpose_b", .bool(false))],
     infer: { context throws(GraphError) in
         let (a, b) = (try context.float(0), try context.float(1))
         guard a.count >= 2, b.count == a.count, a.dropLast(2) == b.dropLast(2) else {

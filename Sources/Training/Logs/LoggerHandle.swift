@@ -32,9 +32,9 @@ package final class LoggerHandle {
 
     deinit { table.pointee.close(context, run) }
 
-    func event(_ record: String) throws {
+    package func event(_ record: String) throws {
         try record.lent { record in try checked { table.pointee.event(context, run, record, $0) } }
     }
 
-    func flush() throws { try checked { table.pointee.flush(context, run, $0) } }
+    package func flush() throws { try checked { table.pointee.flush(context, run, $0) } }
 }

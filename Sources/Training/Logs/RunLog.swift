@@ -42,7 +42,7 @@ package final class RunLog {
     func note(_ text: String) { watch(.note(text)) }
 
     /// Logs a record. A logger that fails is named and left out from then on: that must not end a run.
-    func write(_ record: JSON) throws {
+    package func write(_ record: JSON) throws {
         var line = record.text() + "\n"
         let isWritten = line.withUTF8 { Glibc.write(descriptor, $0.baseAddress, $0.count) == $0.count }
         guard isWritten else { throw System.error(path, "writing", wanted: "a whole line written") }
@@ -82,7 +82,7 @@ package final class RunLog {
     }
 
     /// Flushes everything and says how the run ended.
-    func close(_ ending: String) throws {
+    package func close(_ ending: String) throws {
         flush()
         inIndex { try $0.end(ending) }
         guard fsync(descriptor) == 0 else { throw System.error(path, "flushing", wanted: "its lines on disk") }

@@ -63,6 +63,7 @@ extension TrainCommand {
         Flag("warmup_steps", .integer, "Steps that warm up; 0 = by the ratio", default: "0"),
         Flag("weight_decay", .number, "Decoupled weight decay", default: "0.1"),
         Flag("max_grad_norm", .number, "Longest gradient", default: "1"),
+        Flag("bf16", .boolean, "Round the factors of products to 16 bits; not with --torch_dtype float32", default: "true"),
         Flag("gradient_checkpointing", .boolean, "Compute blocks again in the backward pass", default: "true"),
         Flag("nonfinite_policy", .text, "After a loss or gradient that is not finite: stop, or skip the step", default: "stop"),
         Flag("seed", .integer, "Seed of initial values, order and dropout", default: "42"),

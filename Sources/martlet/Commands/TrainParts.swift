@@ -120,6 +120,7 @@ struct TrainParts {
         }
         options.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .none
         options.seed = seed
+        if arguments.bool("bf16"), arguments.text("torch_dtype")?.hasSuffix("32") != true { options.products = "bf16" }
         let engine = try TrainingEngine(model: model, objective: objective(), optimizer: optimizer(), options: options)
         if let adapter { try engine.load(adapter) }
         return engine
