@@ -27,9 +27,11 @@ package struct TextFiles {
         }
         let isTokenizer = [".json", ".model", ".tiktoken", ".txt"].contains { name.hasSuffix($0) }
         if files.isEmpty, !isDirectory, isTokenizer { files = [(name, try MappedFile(path))] }
-        // Settings alone are no tokenizer.
+        // Settings alone are a tokenizer only where the weights bring none, and a plugin finds all it needs in them.
         let settled = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
-        guard files.allSatisfy({ settled.contains($0.0) }) else {
+        let checkpoint = files.allSatisfy { settled.contains($0.0) } ? Result { try CheckpointHandle(path: path, components: components) } : nil
+        let document = (try? checkpoint?.get())?.tokenizerDocument ?? []
+        if !files.isEmpty, document.isEmpty {
             self.files = files
             own = []
             settings = try Self.json(files.first { $0.0 == "tokenizer_config.json" }?.1) ?? .object(JSONObject())
@@ -42,15 +44,14 @@ package struct TextFiles {
             }
             return
         }
-        let checkpoint = try CheckpointHandle(path: path, components: components)
-        guard !checkpoint.tokenizerDocument.isEmpty else {
+        guard let checkpoint = try checkpoint?.get(), !document.isEmpty else {
             throw ModelError(
                 .notFound,
                 "there is no tokenizer here; a model needs tokenizer.json, tokenizer.model, vocab.json with merges.txt, or a GGUF file's own",
                 at: path)
         }
         self.files = []
-        own = checkpoint.tokenizerDocument
+        own = document
         settings = .object(JSONObject())
         chatTemplate = checkpoint.summary["chat_template"]?.string
     }

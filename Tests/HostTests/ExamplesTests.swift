@@ -23,24 +23,21 @@ struct ExamplesTests {
         return "\(scratch.path)/\(name)"
     }
 
-    private static func has(_ tool: String) throws -> Bool {
-        try Project.run("/bin/sh", ["-c", "command -v \(tool)"]).0 == 0
-    }
+    private static let inC = [("c", "logger"), ("c", "filter"), ("c", "metric")]
+    private static let inRust = [("rust", "logger"), ("rust", "reward"), ("rust", "filter")]
 
-    @Test(arguments: [("c", "logger"), ("c", "filter"), ("c", "metric"), ("rust", "logger"), ("rust", "reward"), ("rust", "filter")])
+    @Test(arguments: inC + (Project.has("cargo") ? inRust : []))
     func aNewPluginIsCheckedAndAddedByThePrintedSteps(language: String, kind: String) throws {
-        guard language == "c" ? true : try Self.has("cargo") else { return }
         let scratch = try Scratch()
         _ = try Self.make(scratch, language: language, kind: kind, name: "my_\(kind)")
     }
 
     /// The judgements of the three row functions on two rows, by hand.
-    @Test(arguments: [
+    @Test(.enabled(if: Project.has("cargo"), "cargo is missing"), arguments: [
         ("c", "reward", #"{"completion": "Four is the answer"}"#, "0.2"),
         ("rust", "metric", #"{"completion": "the cat sat", "reference": "the cat, the dog"}"#, "0.5"),
     ])
     func aNewRowFunctionGivesItsNumber(language: String, kind: String, row: String, number: String) throws {
-        guard language == "c" ? true : try Self.has("cargo") else { return }
         let scratch = try Scratch()
         let path = try Self.make(scratch, language: language, kind: kind, name: "judge")
         let rows = try scratch.write("rows.jsonl", row + "\n")
@@ -56,8 +53,8 @@ struct ExamplesTests {
         try expectScores(scratch, plugin: path, model: "\(Project.root)/Tests/Goldens/examples/\(model)", golden: model)
     }
 
-    @Test func aFamilyInRustScoresACheckpointAsTransformersDoes() throws {
-        guard try Self.has("cargo") else { return }
+    @Test(.enabled(if: Project.has("cargo"), "cargo is missing"))
+    func aFamilyInRustScoresACheckpointAsTransformersDoes() throws {
         let scratch = try Scratch()
         let path = try Self.make(scratch, language: "rust", kind: "model", name: "my_family")
         let model = try llama(scratch, architecture: "MyFamilyForCausalLM")
@@ -66,9 +63,7 @@ struct ExamplesTests {
 
     @Test func pluginsInSwiftBuildScoreAndFilter() throws {
         let scratch = try Scratch()
-        let start = Date()
         let path = try Self.make(scratch, language: "swift", kind: "model", name: "my_swift_family")
-        #expect(Date().timeIntervalSince(start) < 600)
         let model = try llama(scratch, architecture: "MySwiftFamilyForCausalLM")
         try expectScores(scratch, plugin: path, model: model, golden: "llama")
         _ = try Self.make(scratch, language: "swift", kind: "loss", name: "my_loss")
@@ -76,6 +71,110 @@ struct ExamplesTests {
         let rows = try scratch.write("rows.jsonl", "{\"query\": \"?\", \"response\": \"It is so.\"}\n{\"response\": \"It was cut of\"}\n")
         let called = try Program.run("plugin", "call", "filter", "whole", rows, environment: ["MARTLET_PLUGIN_PATH": filter])
         #expect(called.text.hasPrefix("row 1\t1.0\nrow 2\t0.0\n"), "\(called.text)")
+    }
+
+    /// The templates of the other kinds, built in one package so that PluginKit is compiled once; each is checked, and used.
+    @Test func aPluginOfEachKindInSwiftIsCheckedAndUsed() throws {
+        let scratch = try Scratch()
+        let kinds = ["tuner", "optimizer", "quantizer", "dataset", "tokenizer", "checkpoint", "hub"]
+        var targets = ""
+        for kind in kinds {
+            let made = try Program.run("plugin", "new", "--lang", "swift", "--kind", kind, "--output", scratch.path, "my_\(kind)")
+            try #require(made.status == 0, "\(made.text)")
+            targets += """
+                .target(
+                    name: "my_\(kind)", dependencies: [.product(name: "PluginKit", package: "PluginKit")], path: "my_\(kind)/Sources",
+                    linkerSettings: [.unsafeFlags(["-Xlinker", "--version-script=\(scratch.path)/my_\(kind)/exports.map"])]),
+
+                """
+        }
+        let products = kinds.map { ".library(name: \"my_\($0)\", type: .dynamic, targets: [\"my_\($0)\"])" }.joined(separator: ", ")
+        try scratch.write(
+            "Package.swift",
+            """
+            // swift-tools-version: 6.1
+            import PackageDescription
+            let package = Package(
+                name: "all", products: [\(products)], dependencies: [.package(path: "\(Project.root)/Tools/PluginKit")],
+                targets: [\(targets)], swiftLanguageModes: [.v6])
+            """)
+        let copies = kinds.map { "cp .build/release/libmy_\($0).so my_\($0)" }.joined(separator: "\n")
+        let built = try Project.run("/bin/sh", ["-ec", "cd '\(scratch.path)'\nswift build -c release\n\(copies)"])
+        try #require(built.0 == 0, "\(built.1)")
+        for kind in kinds {
+            let checked = try Program.run("plugin", "check", "\(scratch.path)/my_\(kind)")
+            #expect(checked.status == 0, "\(kind): \(checked.text)")
+        }
+        try useOfEachKind(scratch)
+    }
+
+    private func useOfEachKind(_ scratch: Scratch) throws {
+        let environment = ["MARTLET_PLUGIN_PATH": scratch.path, "MARTLET_CACHE": "\(scratch.path)/cache"]
+        func run(_ words: String...) throws -> String {
+            let (status, text) = try Project.run(Program.path, words, environment: environment)
+            #expect(status == 0, "\(words): \(text)")
+            return text
+        }
+        // Weights in NumPy's files, and rounded to eight bits: the small Llama's own log-probabilities, exact and nearly so.
+        let model = try llama(scratch, architecture: "LlamaForCausalLM")
+        try arrays(of: "\(model)/model.safetensors", to: "\(scratch.path)/arrays")
+        try FileManager.default.copyItem(atPath: "\(model)/config.json", toPath: "\(scratch.path)/arrays/config.json")
+        let ids = try scratch.write("ids.jsonl", "[28, 24, 74, 94, 14]\n")
+        let scores = try ["\(model)", "\(scratch.path)/arrays"].map {
+            try run("score", "--model", $0, "--ids", ids, "--json", "--activation_dtype", "f32")
+        }
+        #expect(scores[0] == scores[1])
+        let rounded = try run(
+            "score", "--model", model, "--ids", ids, "--json", "--activation_dtype", "f32", "--quant_method", "my_quantizer")
+        let (exact, near) = (try Self.loss(scores[0]), try Self.loss(rounded))
+        #expect(exact != near && abs(exact - near) < 0.02, "\(exact) and \(near)")
+        // A training run with the tuner, the optimizer and the data set format of somebody else.
+        try scratch.write("trained/config.json", String(contentsOfFile: "\(model)/config.json", encoding: .utf8))
+        try FileManager.default.copyItem(atPath: "\(model)/model.safetensors", toPath: "\(scratch.path)/trained/model.safetensors")
+        try scratch.write("trained/tokenizer_config.json", #"{"tokenizer_class": "ByT5Tokenizer", "eos_token": "</s>"}"#)
+        try scratch.write("trained/chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}")
+        // "é" is C3 A9, three on; 1 ends the text.
+        let octets = try run("tokenize", "--model", "\(scratch.path)/trained", "--json", "é")
+        #expect(octets.replacing(" ", with: "").contains("[198,172,1]"), "\(octets)")
+        let rows = try scratch.write("rows.qa", "Q: $!$!\nA: %&%&\n\nQ: $!$!$!\nA: %&%&%&\n\nno question\n")
+        let said = try run(
+            "train", "--model", "\(scratch.path)/trained", "--dataset", rows, "--tuner_type", "my_tuner", "--optim", "my_optimizer",
+            "--learning_rate", "0.01", "--max_steps", "8", "--gradient_accumulation_steps", "1", "--report_to", "none",
+            "--output_dir", "\(scratch.path)/run")
+        #expect(said.contains("adapter saved"), "\(said)")
+        let rejects = try String(contentsOfFile: "\(scratch.path)/run/rejects.jsonl", encoding: .utf8)
+        #expect(rejects.contains("without Q: or A:"), "\(rejects)")
+        let log = try String(contentsOfFile: "\(scratch.path)/run/logging.jsonl", encoding: .utf8)
+        let losses = try log.split(separator: "\n").compactMap { try JSON(parsing: String($0))["loss"]?.double }
+        #expect((losses.last ?? 9) < (losses.first ?? 0), "\(losses)")
+    }
+
+    /// The mean of the scored log-probabilities.
+    private static func loss(_ text: String) throws -> Double {
+        let line = text.split(separator: "\n").first { $0.hasPrefix("{\"index\"") } ?? ""
+        let values = try JSON(parsing: String(line))["logprobs"]?.array?.compactMap(\.double) ?? []
+        return values.reduce(0, +) / Double(max(values.count, 1))
+    }
+
+    /// Writes each f32 tensor of a safetensors file as NAME.npy (NEP 1, version 1).
+    private func arrays(of file: String, to directory: String) throws {
+        let data = try Data(contentsOf: URL(fileURLWithPath: file))
+        let length = data.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
+        let header = try JSON(parsing: String(decoding: data[8..<8 + length], as: UTF8.self))
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        for (name, tensor) in header.object ?? JSONObject() where name != "__metadata__" {
+            let dtype = tensor["dtype"]?.string
+            try #require(dtype == "F32")
+            let range = tensor["data_offsets"]?.array?.compactMap(\.int) ?? []
+            try #require(range.count == 2)
+            let shape = (tensor["shape"]?.array?.compactMap(\.int) ?? []).map { "\($0)," }.joined()
+            let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(shape)), }"
+            let padded = text + String(repeating: " ", count: 63 - (text.utf8.count + 10) % 64) + "\n"
+            let size = padded.utf8.count
+            let start = [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(size & 255), UInt8(size >> 8)] + Array(padded.utf8)
+            try (Data(start) + data[(8 + length + range[0])..<(8 + length + range[1])]).write(
+                to: URL(fileURLWithPath: "\(directory)/\(name).npy"))
+        }
     }
 
     @Test func aKindWithoutATemplateIsRefusedWithThoseThatThereAre() throws {

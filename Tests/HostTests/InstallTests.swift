@@ -5,8 +5,8 @@ import Testing
 @Suite("make install")
 struct InstallTests {
     /// Installs what is built, moves the prefix, and works from there without the Swift toolchain's libraries.
-    @Test func anInstallationMovesAsAWhole() throws {
-        guard FileManager.default.fileExists(atPath: "/usr/bin/patchelf") else { return }
+    @Test(.enabled(if: Project.has("patchelf"), "patchelf is missing"))
+    func anInstallationMovesAsAWhole() throws {
         let scratch = try Scratch()
         let (status, text) = try Project.run(
             "/usr/bin/env", ["make", "-C", Project.root, "install-built", "PREFIX=\(scratch.path)/first", "BUILD=\(FileSystem.parent(of: Program.path))"])
@@ -54,5 +54,35 @@ struct InstallTests {
             "\(prefix)/share/martlet/PluginKit/Sources/PluginKit/Plugin.swift", "\(prefix)/share/martlet/rust/src/abi.rs",
             "\(prefix)/share/martlet/examples/plugins/swift/model/Makefile",
         ] { #expect(FileManager.default.fileExists(atPath: file), "\(file)") }
+    }
+
+    /// `find_package(martlet)` and `martlet_add_plugin`, as a plugin's author with CMake writes them.
+    @Test(.enabled(if: Project.has("cmake"), "cmake is missing"))
+    func aPluginBuildsWithCMakeAndExportsItsEntryAlone() throws {
+        let scratch = try Scratch()
+        let prefix = "\(scratch.path)/prefix"
+        let (status, text) = try Project.run(
+            "/usr/bin/env", ["make", "-C", Project.root, "install-contract", "PREFIX=\(prefix)"])
+        try #require(status == 0, "\(text)")
+        let source = "\(Project.root)/Examples/plugins/c/logger"
+        let plugin = "\(scratch.path)/plugin"
+        try FileManager.default.createDirectory(atPath: plugin, withIntermediateDirectories: true)
+        for file in ["filelog.c", "plugin.json"] {
+            try FileManager.default.copyItem(atPath: "\(source)/\(file)", toPath: "\(plugin)/\(file)")
+        }
+        try scratch.write(
+            "plugin/CMakeLists.txt",
+            """
+            cmake_minimum_required(VERSION 3.18)
+            project(filelog C)
+            find_package(martlet REQUIRED)
+            martlet_add_plugin(filelog filelog.c)
+            """)
+        let built = try Project.run(
+            "/bin/sh",
+            ["-ec", "cd '\(plugin)' && cmake -S . -B build -DCMAKE_PREFIX_PATH='\(prefix)' && cmake --build build && cp build/libfilelog.so ."])
+        try #require(built.0 == 0, "\(built.1)")
+        let checked = try Program.run("plugin", "check", plugin)
+        #expect(checked.status == 0, "\(checked.text)")
     }
 }

@@ -66,6 +66,9 @@ enum Project {
         return url.path
     }()
 
+    /// Whether a program is on the path.
+    static func has(_ tool: String) -> Bool { (try? run("/bin/sh", ["-c", "command -v \(tool)"]).0) == 0 }
+
     static func fixture(_ name: String) -> String { "\(root)/Tests/Fixtures/\(name)" }
 
     /// A manifest's text; `change` replaces members, given as JSON text, or removes them when empty.

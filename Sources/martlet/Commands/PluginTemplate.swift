@@ -25,6 +25,13 @@ struct PluginTemplate {
         PluginTemplate(language: "swift", kinds: ["model"], folder: "swift/model", name: "tinylm", spellings: ["TinyLM", "Tinylm"]),
         PluginTemplate(language: "swift", kinds: ["loss"], folder: "swift/loss", name: "focal", spellings: ["Focal"]),
         PluginTemplate(language: "swift", kinds: ["filter", "reward", "metric"], folder: "swift/row", name: "ending", spellings: ["Ending"]),
+        PluginTemplate(language: "swift", kinds: ["tuner"], folder: "swift/tuner", name: "rescale", spellings: ["Rescale"]),
+        PluginTemplate(language: "swift", kinds: ["optimizer"], folder: "swift/optimizer", name: "signum", spellings: ["Signum"]),
+        PluginTemplate(language: "swift", kinds: ["quantizer"], folder: "swift/quantizer", name: "absmax", spellings: ["Absmax"]),
+        PluginTemplate(language: "swift", kinds: ["dataset"], folder: "swift/dataset", name: "qalist", spellings: ["QAList"]),
+        PluginTemplate(language: "swift", kinds: ["tokenizer"], folder: "swift/tokenizer", name: "octets", spellings: ["Octets"]),
+        PluginTemplate(language: "swift", kinds: ["checkpoint"], folder: "swift/checkpoint", name: "npyfolder", spellings: ["NpyFolder"]),
+        PluginTemplate(language: "swift", kinds: ["hub"], folder: "swift/hub", name: "bookshelf", spellings: ["Bookshelf"]),
     ]
 
     static func find(kind: String, language: String) throws -> PluginTemplate {

@@ -28,7 +28,9 @@ extension TrainCommand {
         Flag("label_smoothing", .number, "DPO's label smoothing", default: "0"),
         Flag("f_divergence_type", .text, "DPO's divergence: reverse_kl, forward_kl, js_divergence, alpha_divergence", default: "reverse_kl"),
         Flag("discopop_tau", .number, "DiscoPOP's temperature", default: "0.05"),
-        Flag("tuner_type", .text, "lora or full", default: "lora", aliases: ["train_type", "sft_type"]),
+        Flag(
+            "tuner_type", .text, "full, or a tuner: lora or an installed plugin's", default: "lora", aliases: ["train_type", "sft_type"]),
+        Flag("tuner_args", .list, "Settings of the tuner, as name=value"),
         Flag("lora_rank", .integer, "Rank of the low-rank matrices", default: "8"),
         Flag("lora_alpha", .number, "Their scale is alpha / rank", default: "32"),
         Flag("lora_dropout", .number, "Dropout before them", default: "0.05"),

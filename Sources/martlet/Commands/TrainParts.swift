@@ -36,28 +36,41 @@ struct TrainParts {
         return named == ["all-linear"] ? model.shape.defaultTargets : named
     }
 
+    /// The settings in a flag of name=value pairs.
+    private func pairs(_ flag: String) throws -> JSONObject {
+        var settings = JSONObject()
+        for pair in arguments.list(flag) {
+            let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { throw UsageError("--\(flag) holds \"\(pair)\", wanted name=value") }
+            settings[parts[0]] = (try? JSON(parsing: parts[1])) ?? .string(parts[1])
+        }
+        return settings
+    }
+
     /// nil trains the weights themselves.
     func tuner() throws -> TunerHandle? {
-        switch arguments.text("tuner_type") {
-        case "full": return nil
-        case "lora": break
-        case let other: throw UsageError("--tuner_type is \"\(other ?? "")\", wanted lora or full")
+        let id = arguments.text("tuner_type") ?? "lora"
+        if id == "full" { return nil }
+        let installed = registry.componentIDs(kind: MT_KIND_TUNER)
+        guard installed.contains(id) else {
+            throw UsageError("--tuner_type is \"\(id)\", wanted full or an installed tuner: \(installed.joined(separator: ", "))")
         }
         if let adapter = arguments.text("adapters") {
             let config = try Adapter(directory: adapter, components: registry).config
-            return try TunerHandle(id: "lora", adapterConfig: config, components: registry)
+            return try TunerHandle(id: id, adapterConfig: config, components: registry)
         }
-        return try TunerHandle(
-            id: "lora",
-            settings: [
-                "rank": .int(Int64(arguments.int("lora_rank") ?? 8)), "alpha": .double(arguments.double("lora_alpha") ?? 32),
-                "dropout": .double(arguments.double("lora_dropout") ?? 0.05), "use_rslora": .bool(arguments.bool("use_rslora")),
-                "use_dora": .bool(arguments.bool("use_dora")),
-                "target_modules": arguments.text("target_regex").map(JSON.string) ?? .array(targets.map(JSON.string)),
-                "modules_to_save": arguments.has("modules_to_save")
-                    ? .array(arguments.list("modules_to_save").map(JSON.string)) : .null,
-                "base_model": .string(model.path),
-            ], components: registry)
+        var settings: JSONObject = try pairs("tuner_args")
+        let common: JSON = [
+            "rank": .int(Int64(arguments.int("lora_rank") ?? 8)), "alpha": .double(arguments.double("lora_alpha") ?? 32),
+            "dropout": .double(arguments.double("lora_dropout") ?? 0.05), "use_rslora": .bool(arguments.bool("use_rslora")),
+            "use_dora": .bool(arguments.bool("use_dora")),
+            "target_modules": arguments.text("target_regex").map(JSON.string) ?? .array(targets.map(JSON.string)),
+            "modules_to_save": arguments.has("modules_to_save")
+                ? .array(arguments.list("modules_to_save").map(JSON.string)) : .null,
+            "base_model": .string(model.path),
+        ]
+        for (key, value) in common.object ?? JSONObject() where settings[key] == nil { settings[key] = value }
+        return try TunerHandle(id: id, settings: .object(settings), components: registry)
     }
 
     /// Whether a linear site gets an adapter.
@@ -147,11 +160,7 @@ struct TrainParts {
         for key in ["adam_beta1", "adam_beta2", "adam_epsilon"] {
             if id.hasPrefix("adam") || arguments.has(key) { settings[key] = arguments.double(key).map(JSON.double) }
         }
-        for pair in arguments.list("optim_args") {
-            let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2 else { throw UsageError("--optim_args holds \"\(pair)\", wanted name=value") }
-            settings[parts[0]] = (try? JSON(parsing: parts[1])) ?? .string(parts[1])
-        }
+        for (key, value) in try pairs("optim_args") { settings[key] = value }
         return try OptimizerHandle(id: id, settings: .object(settings), components: registry)
     }
 

@@ -1,0 +1,16 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let exports = "\(Context.packageDirectory)/exports.map"
+
+let package = Package(
+    name: "rescale",
+    products: [.library(name: "rescale", type: .dynamic, targets: ["rescale"])],
+    dependencies: [.package(path: "../../../../Tools/PluginKit")],
+    targets: [
+        .target(
+            name: "rescale", dependencies: [.product(name: "PluginKit", package: "PluginKit")], path: "Sources",
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--version-script=\(exports)", "-Xlinker", "-z", "-Xlinker", "nodelete"])])
+    ],
+    swiftLanguageModes: [.v6]
+)
