@@ -111,7 +111,7 @@ let rooms: [Target] = [
     room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
     room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
-    room("Export", ["Files", "Graph", "JSON", "Model", "PluginKit", "TokenizerPatterns", "Training"]),
+    room("Export", ["Files", "Graph", "JSON", "Model", "PluginKit", "Random", "TokenizerPatterns", "Training"]),
     room("Files"),
     room("Database", ["CSQLite"]),
     room("Foreign", ["CFFI", "Host", "JSON", "PluginAPI", "PluginKit"]),
@@ -133,7 +133,7 @@ let rooms: [Target] = [
         name: "martlet",
         dependencies: [
             "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI", "PluginKit",
-            "Template", "Training",
+            "Template", "Training", "YAML",
         ],
         path: "Sources/martlet"),
 ]
@@ -196,6 +196,7 @@ let tests: [Target] = [
         path: "Tests/DatasetsTests", exclude: ["Goldens"],
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
+    .testTarget(name: "CommandTests", path: "Tests/CommandTests"),
     .testTarget(
         name: "ExportTests", dependencies: ["Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/ExportTests"),

@@ -39,3 +39,10 @@ extension FamilyHandle {
         return try outline(in: graph)
     }
 }
+
+extension Model {
+    /// Whether the checkpoint has linear weights that could be quantized.
+    package var hasUnquantizedSites: Bool {
+        (try? outline().sites.contains { WeightStore.denseLayouts.contains($0.weight.layout) }) ?? false
+    }
+}

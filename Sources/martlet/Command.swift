@@ -52,6 +52,7 @@ struct ExitStatus: Error {
 /// Flags that every command takes.
 let commonFlags: [Flag] = [
     Flag("plugin_path", .list, "More directories to look for plugins in"),
+    Flag("config", .text, "YAML or JSON file with flags; those of the command line go first"),
     Flag("json", .boolean, "Print JSON for programs", default: "false"),
     Flag("help", .boolean, "Show this help", default: "false"),
 ]

@@ -49,30 +49,45 @@ enum Session {
         Flag("device", .text, "Device plugin to run on", aliases: ["device_map"]),
     ]
 
-    /// - Parameter activation: Instead of `--activation_dtype`, for commands without it.
-    static func model(_ arguments: Arguments, _ registry: Registry, activation: String? = nil) throws -> Model {
+    /// - Parameters:
+    ///   - path: The files, where they are known already.
+    ///   - activation: Instead of `--activation_dtype`, for commands without it.
+    ///   - quantizes: To NF4, whatever the flags say.
+    static func model(
+        _ arguments: Arguments, _ registry: Registry, path: String? = nil, activation: String? = nil, quantizes: Bool = false
+    ) throws -> Model {
         var options = Model.Options()
         options.activation =
             try activation ?? choice(arguments, "activation_dtype", ["auto", "f32", "bf16", "int8"]) ?? "auto"
-        let dense = ["float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16"]
-        if let text = try choice(arguments, "torch_dtype", Array(dense.keys)) { options.dense = dense[text] }
+        options.dense = try dense(arguments)
         options.device = arguments.text("device").map { String($0.prefix { $0 != ":" }) }
-        options.quantizer = try quantizer(arguments, registry)
-        return try Model(path: try modelPath(arguments, registry), options: options, components: registry)
+        options.quantizer = try quantizer(arguments, registry, otherwise: quantizes ? "bnb" : nil)
+        return try Model(path: try path ?? modelPath(arguments, registry), options: options, components: registry)
+    }
+
+    /// The layout that `--torch_dtype` names.
+    static func dense(_ arguments: Arguments) throws -> String? {
+        let dense = ["float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16"]
+        return try choice(arguments, "torch_dtype", Array(dense.keys)).flatMap { dense[$0] }
     }
 
     /// The files behind `--model`: a path, or what the cache or a hub has of that name.
     static func modelPath(_ arguments: Arguments, _ registry: Registry) throws -> String {
         let name = try arguments.required("model")
         if System.kind(of: name) != nil { return name }
-        var options = DownloadOptions()
-        options.revision = arguments.text("model_revision")
-        options.token = arguments.text("hub_token")
+        var options = downloadOptions(arguments)
         let progress = ProgressLine(isQuiet: arguments.bool("json"))
         options.note = progress.note
         options.progress = progress.report
         defer { progress.end() }
         return try NameResolver(registry).path(name, usesHuggingFace: usesHuggingFace(arguments), options)
+    }
+
+    static func downloadOptions(_ arguments: Arguments) -> DownloadOptions {
+        var options = DownloadOptions()
+        options.revision = arguments.text("model_revision")
+        options.token = arguments.text("hub_token")
+        return options
     }
 
     static func usesHuggingFace(_ arguments: Arguments) -> Bool {
@@ -81,8 +96,10 @@ enum Session {
     }
 
     /// The quantizer that --quant_method names; --quant_bits alone names bitsandbytes'.
-    static func quantizer(_ arguments: Arguments, _ registry: Registry) throws -> QuantizerHandle? {
-        guard let id = arguments.text("quant_method") ?? (arguments.has("quant_bits") ? "bnb" : nil) else { return nil }
+    private static func quantizer(
+        _ arguments: Arguments, _ registry: Registry, otherwise: String?
+    ) throws -> QuantizerHandle? {
+        guard let id = arguments.text("quant_method") ?? (arguments.has("quant_bits") ? "bnb" : otherwise) else { return nil }
         return try QuantizerHandle(
             id: id,
             settings: [

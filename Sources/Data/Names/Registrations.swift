@@ -23,6 +23,9 @@ package struct Registrations: Sendable {
 
     package init() {}
 
+    /// Takes over another file's names; its own win.
+    package mutating func add(_ other: Registrations) { entries.merge(other.entries) { _, new in new } }
+
     /// - Throws: `DataError` that names the file and the field.
     package init(path: String) throws {
         let document: JSON

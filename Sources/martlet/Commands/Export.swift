@@ -38,7 +38,7 @@ enum ExportCommand: Command {
         let merge = try adapter.map { try AdapterMerge($0, model: model, components: registry) }
         var export = ModelExport(model, merge: merge, components: registry)
         export.dense = model.options.dense
-        export.shardBytes = try shardBytes(arguments)
+        export.shardBytes = try ByteCount.read(arguments.text("max_shard_size") ?? "5GB", flag: "max_shard_size")
         export.ggufLayout = arguments.text("gguf_type")
         let progress = ProgressLine(isQuiet: arguments.bool("json"))
         export.progress = { progress.report("writing \(target)", share: $0) }
@@ -90,15 +90,6 @@ enum ExportCommand: Command {
 
     private static func trimmed(_ path: String) -> String {
         path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-    }
-
-    private static func shardBytes(_ arguments: Arguments) throws -> Int {
-        let text = (arguments.text("max_shard_size") ?? "5GB").uppercased()
-        let units: [(String, Double)] = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("", 1e9)]
-        guard let unit = units.first(where: { text.hasSuffix($0.0) }),
-            let number = Double(text.dropLast(unit.0.count)), number > 0, number * unit.1 < 1e15
-        else { throw UsageError("--max_shard_size is \"\(text)\", wanted a size such as 5GB or 500MB") }
-        return max(1, Int(number * unit.1))
     }
 
     private static func report(

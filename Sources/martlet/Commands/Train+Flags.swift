@@ -6,6 +6,8 @@ extension TrainCommand {
     private static let modelAndData =
         Session.modelFlags + [
             Flag("dataset", .list, "Files, directories or names, each with #n to sample n rows"),
+            Flag("columns", .text, "JSON with new names of columns, such as {\"question\": \"query\"}"),
+            Flag("custom_dataset_info", .list, "YAML or JSON files that give data sets names"),
             Flag("val_dataset", .list, "Data sets to evaluate on"),
             Flag("split_dataset_ratio", .number, "Share of the rows kept for evaluation", default: "0"),
             Flag("dataset_shuffle", .boolean, "Train on the rows in an order of the seed", default: "true"),
@@ -91,6 +93,8 @@ extension TrainCommand {
     ]
 
     private static let reports = [
+        Flag("dry_run", .boolean, "Resolve everything, say what would be done, and do nothing", default: "false"),
+        Flag("preview", .boolean, "Show the first rows as the model reads them, trained tokens marked, and do nothing", default: "false"),
         Flag("logging_steps", .integer, "Report every so many steps", default: "5"),
         Flag("report_to", .list, "Loggers besides logging.jsonl; all, or none", default: "plot,tensorboard"),
         Flag("run_name", .text, "The run's name in the index of runs; the output directory's unless given"),

@@ -15,6 +15,8 @@ enum TrainCommand: Command {
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)
+        if arguments.bool("dry_run") { return try TrainPlan(arguments, registry).show() }
+        if arguments.bool("preview") { return try preview(arguments, registry) }
         let directory = try arguments.required("output_dir")
         let checkpoint = try checkpoint(arguments, directory)
         let model = try Session.model(arguments, registry)
@@ -46,6 +48,24 @@ enum TrainCommand: Command {
             Terminal.line("adapter saved in \(directory)")
         } else {
             Terminal.line("weights saved in \(directory)/checkpoint-\(run.state.finalStep(settings))")
+        }
+    }
+
+    /// Shows the first rows in the order of training.
+    private static func preview(_ arguments: Arguments, _ registry: Registry) throws {
+        let parts = TrainParts(arguments, try Session.model(arguments, registry), registry)
+        let pairs = try parts.needsPairs()
+        let (data, encoder) = (try parts.data(pairs: pairs, directory: nil), try parts.encoder(pairs: pairs))
+        let feed = try data.preview()
+        let preview = Preview(Terminal.isInteractive ? .color : .brackets)
+        var shown = 0
+        while shown < 5, let row = try feed.next() {
+            switch row {
+            case .examples(let examples, _):
+                for example in examples { Terminal.write(preview.text(example, encoder: encoder)) }
+                shown += 1
+            case .rejected(let reject): Terminal.error("rejected: \(reject)")
+            }
         }
     }
 

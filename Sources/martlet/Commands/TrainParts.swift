@@ -48,8 +48,9 @@ struct TrainParts {
     }
 
     /// nil trains the weights themselves.
-    func tuner() throws -> TunerHandle? {
-        let id = arguments.text("tuner_type") ?? "lora"
+    /// - Parameter named: Instead of `--tuner_type`.
+    func tuner(named: String? = nil) throws -> TunerHandle? {
+        let id = named ?? arguments.text("tuner_type") ?? "lora"
         if id == "full" { return nil }
         let installed = registry.componentIDs(kind: MT_KIND_TUNER)
         guard installed.contains(id) else {
@@ -121,16 +122,30 @@ struct TrainParts {
         return names
     }
 
+    /// Whether a weight is trained whole beside the adapter.
+    private func savedFilter() -> (String) -> Bool {
+        let saved = arguments.list("modules_to_save")
+        return { name in
+            let module = name.split(separator: ".").dropLast().joined(separator: ".")
+            return saved.contains { module == $0 || module.hasSuffix("." + $0) }
+        }
+    }
+
+    /// What a plan of the memory needs to know.
+    func method(_ tuner: TunerHandle?) throws -> MemoryEstimate.Method {
+        var method = MemoryEstimate.Method(
+            tuner: tuner, optimizer: try optimizer(), objective: try objective(),
+            isTarget: try tuner == nil ? weightFilter() : siteFilter())
+        method.isSaved = savedFilter()
+        method.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .none
+        return method
+    }
+
     func engine(_ tuner: TunerHandle?) throws -> TrainingEngine {
         let adapter = try arguments.text("adapters").map { try Adapter(directory: $0, components: registry) }
         let isTarget = try adapter.map { adapter in { adapter.isTarget($0) } } ?? (tuner == nil ? weightFilter() : siteFilter())
         var options = TrainingEngine.Options(tuner: tuner, isTarget: isTarget)
-        let saved = arguments.list("modules_to_save")
-        options.isSaved = { name in
-            if let adapter { return adapter.isSaved(name) }
-            let module = name.split(separator: ".").dropLast().joined(separator: ".")
-            return saved.contains { module == $0 || module.hasSuffix("." + $0) }
-        }
+        options.isSaved = adapter.map { adapter in { adapter.isSaved($0) } } ?? savedFilter()
         options.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .none
         options.seed = seed
         if arguments.bool("bf16"), arguments.text("torch_dtype")?.hasSuffix("32") != true { options.products = "bf16" }
@@ -138,6 +153,9 @@ struct TrainParts {
         if let adapter { try engine.load(adapter) }
         return engine
     }
+
+    /// Whether the rows are to be preference pairs.
+    func needsPairs() throws -> Bool { try objective().needsPairs }
 
     private func objective() throws -> ObjectiveHandle {
         guard let id = arguments.text("rlhf_type") else {
@@ -246,20 +264,18 @@ struct TrainParts {
 
     // MARK: Data
 
-    func data(pairs: Bool, directory: String) throws -> TrainingData {
-        let resolver = DatasetResolver()
+    /// - Parameter directory: Where rejected rows go; nil keeps none.
+    func data(pairs: Bool, directory: String?) throws -> TrainingData {
         let names = arguments.list("dataset")
         guard !names.isEmpty else { throw UsageError("--dataset is missing") }
-        let formats = try RowFormats(
-            registry.componentIDs(kind: MT_KIND_DATASET).compactMap {
-                RowFormat(try registry.component(kind: MT_KIND_DATASET, id: $0))
-            })
+        let resolver = try DatasetNames(arguments, registry)
         return try TrainingData(
             names.map(resolver.resolve), validation: arguments.list("val_dataset").map(resolver.resolve),
-            settings: dataSettings(pairs: pairs, directory: directory), formats: formats, encoder: encoder(pairs: pairs))
+            settings: dataSettings(pairs: pairs, directory: directory), formats: Session.rowFormats(registry),
+            encoder: encoder(pairs: pairs))
     }
 
-    private func dataSettings(pairs: Bool, directory: String) throws -> DataSettings {
+    private func dataSettings(pairs: Bool, directory: String?) throws -> DataSettings {
         var settings = DataSettings()
         settings.purpose = pairs ? .pair : .answer
         settings.system = arguments.text("system")
@@ -279,11 +295,11 @@ struct TrainParts {
         settings.plan = BatchPlan(
             arguments.bool("packing") ? .binpack : .none, tokens: length,
             rows: arguments.int("per_device_train_batch_size") ?? 1)
-        settings.rejectsPath = "\(directory)/rejects.jsonl"
+        settings.rejectsPath = directory.map { "\($0)/rejects.jsonl" }
         return settings
     }
 
-    private func encoder(pairs: Bool) throws -> TemplateEncoder {
+    func encoder(pairs: Bool) throws -> TemplateEncoder {
         let tokenizer = try model.tokenizer
         var options = TrainingOptions()
         if pairs { options.turns = .lastRound }
