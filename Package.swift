@@ -111,7 +111,9 @@ let rooms: [Target] = [
     room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
     room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
-    room("Export", ["Files", "Graph", "JSON", "Model", "PluginKit", "Random", "TokenizerPatterns", "Training"]),
+    room(
+        "Export",
+        ["Data", "Files", "Graph", "JSON", "Model", "PluginKit", "Random", "Template", "TokenizerPatterns", "Training"]),
     room("Files"),
     room("Database", ["CSQLite"]),
     room("Foreign", ["CFFI", "Host", "JSON", "PluginAPI", "PluginKit"]),

@@ -16,7 +16,8 @@ package struct LogitProbe: Sendable {
         package var relative: Double { spread > 0 ? largest / spread : largest }
     }
 
-    private let sequences: [[Int32]]
+    /// Token ids of the texts.
+    let sequences: [[Int32]]
 
     /// Texts of several kinds, so that a difference in any part of the vocabulary shows.
     private static let texts = [

@@ -54,6 +54,9 @@ package struct ModelExport {
         try export.write(to: path)
     }
 
+    /// Removes what was written.
+    func remove(_ path: String) { try? ReplacementDirectory.remove(path) }
+
     private func fill(_ directory: String) throws {
         let export = WeightExport(model, changes: merge?.changes ?? WeightExport.Changes(), dense: dense, shardBytes: shardBytes)
         try export.write(to: directory, components: components, progress: progress)

@@ -72,8 +72,9 @@ enum Session {
     }
 
     /// The files behind `--model`: a path, or what the cache or a hub has of that name.
-    static func modelPath(_ arguments: Arguments, _ registry: Registry) throws -> String {
-        let name = try arguments.required("model")
+    /// - Parameter name: Instead of `--model`.
+    static func modelPath(_ arguments: Arguments, _ registry: Registry, name: String? = nil) throws -> String {
+        let name = try name ?? arguments.required("model")
         if System.kind(of: name) != nil { return name }
         var options = downloadOptions(arguments)
         let progress = ProgressLine(isQuiet: arguments.bool("json"))

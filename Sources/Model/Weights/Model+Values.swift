@@ -7,9 +7,9 @@ extension Model {
         try weights.isDense(parameter.name) ? weights.floats(parameter) : decoded(parameter)
     }
 
-    /// The values of a matrix that the checkpoint has quantized, decoded by the device, row by row as an embedding reads
+    /// The values of a quantized matrix, decoded by the device, row by row as an embedding reads
     /// them: what comes out is what products with the weight use.
-    func decoded(_ parameter: Parameter) throws -> [Float] {
+    package func decoded(_ parameter: Parameter) throws -> [Float] {
         guard parameter.shape.count == 2 else {
             throw ModelError(
                 .unsupported, "\(parameter.shape) values of layout \(parameter.layout) cannot be decoded, only matrices can",

@@ -58,6 +58,9 @@ package final class WeightStore: @unchecked Sendable {
         self.quantizer = quantizer
     }
 
+    /// The stated bound of a weight's mean squared error over its mean square; nil when it is not quantized here.
+    package func quantizationBound(of name: String) -> Double? { plans[name]?.maximumRelativeError }
+
     /// Whether the checkpoint has the parameter, and not quantized.
     func isDense(_ name: String) -> Bool { parts(name).first.map { Self.denseLayouts.contains($0.layout) } ?? false }
 
