@@ -42,9 +42,18 @@ package struct Adapter {
         let writer = try CheckpointWriterHandle(
             format: "safetensors", path: "\(directory)/adapter_model.safetensors",
             options: ["metadata": ["format": "pt"]],
-            tensors: entries.map { TensorEntry(name: fileName($0.name), layout: "f32", shape: $0.shape, size: UInt64(4 * $0.count)) },
-            components: components)
-        for entry in entries { try writer.write(try engine.parameters.values(entry.name)) }
+            tensors: entries.map { entry in
+                let shape = engine.joins[entry.name]?.shape(entry.shape) ?? entry.shape
+                return TensorEntry(
+                    name: fileName(entry.name), layout: "f32", shape: shape, size: UInt64(4 * shape.reduce(1, *)))
+            }, components: components)
+        for entry in entries {
+            let values = try engine.parameters.values(entry.name)
+            try writer.write(
+                engine.joins[entry.name].map { join in
+                    join.joined(values, try engine.parameters.values(join.other), shape: entry.shape)
+                } ?? values)
+        }
         try writer.finish()
         try ReplacementFile.write(Array(try tuner.adapterConfig().utf8), to: "\(directory)/adapter_config.json")
     }
@@ -59,12 +68,20 @@ extension TrainingEngine {
             guard let tensor = adapter.tensors[name] else {
                 throw TrainingError(.notFound, "has no tensor \(name)", at: adapter.directory)
             }
-            guard tensor.shape == entry.shape else {
+            let join = joins[entry.name]
+            let shape = join?.shape(entry.shape) ?? entry.shape
+            guard tensor.shape == shape else {
                 throw TrainingError(
-                    .invalid, "\(name) has shape \(tensor.shape), the model wants \(entry.shape)", at: adapter.directory)
+                    .invalid, "\(name) has shape \(tensor.shape), the model wants \(shape)", at: adapter.directory)
             }
             unused.remove(name)
-            try parameters.set(entry.name, tensor.values)
+            if let join {
+                let (own, other) = join.parted(tensor.values, shape: entry.shape)
+                try parameters.set(entry.name, own)
+                try parameters.set(join.other, other)
+            } else {
+                try parameters.set(entry.name, tensor.values)
+            }
         }
         guard let first = unused.min() else { return }
         throw TrainingError(

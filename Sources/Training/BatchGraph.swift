@@ -20,6 +20,8 @@ struct BatchGraph {
     /// 0 for what is finite, in the order of computation, with where it stands; see `BatchProgram.firstNonFinite`.
     let probes: [(place: String, value: Value)]
     let outputs: [Value]
+    /// NEFTune's noise, in training with it.
+    let noise: EmbeddingNoise?
     private(set) var updates: [(value: Value, over: Value)] = []
     /// Inputs that hold gathered gradients, by the number of their trained tensor.
     private(set) var gradients: [Value: Int] = [:]
@@ -27,9 +29,10 @@ struct BatchGraph {
     /// - Parameters:
     ///   - graph: One in which the trained tensors stand in for their sites or weights.
     ///   - trained: Names and shapes of the trained tensors.
+    ///   - noise: NEFTune's alpha; 0 = off.
     init(
         _ key: BatchProgram.Key, in graph: Graph, model: Model, objective: ObjectiveHandle, trained: [(name: String, shape: [Int])],
-        recompute: Graph.Recomputation
+        recompute: Graph.Recomputation, noise alpha: Double = 0
     ) throws {
         self.graph = graph
         let tokens = ValueType([key.tokens])
@@ -41,6 +44,8 @@ struct BatchGraph {
             reference: graph.input("reference", ValueType([key.rows])), seed: graph.input("seed", ValueType([2], .u32)))
         self.inputs = inputs
         graph.seed = inputs.seed
+        noise = key.mode.isTraining && alpha > 0
+            ? EmbeddingNoise(graph, inputs.sequence, tokens: key.tokens, alpha: alpha) : nil
         let hidden = try model.family.build(
             in: graph, ids: inputs.sequence.ids, positions: inputs.sequence.positions, segments: inputs.sequence.segments)
         let labelled = try model.labelLogprobs(graph, hidden[0], labels: inputs.labels)

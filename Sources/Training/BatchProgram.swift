@@ -38,6 +38,8 @@ final class BatchProgram {
     private let metrics: [(name: String, sum: Value, count: Value)]
     private let probes: [(place: String, value: Value)]
 
+    private let embeddingNoise: EmbeddingNoise?
+
     init(_ key: Key, engine: TrainingEngine) throws {
         self.key = key
         device = engine.model.device
@@ -45,18 +47,21 @@ final class BatchProgram {
         let graph = try BatchGraph(
             key, in: engine.makeGraph(adapted: key.mode != .referenceLogps, training: key.mode.isTraining),
             model: engine.model, objective: engine.objective, trained: entries.map { ($0.name, $0.shape) },
-            recompute: engine.options.recompute)
+            recompute: engine.options.recompute, noise: engine.options.embeddingNoise)
         inputs = graph.inputs
         loss = graph.loss
         logps = graph.logps
         metrics = graph.metrics
         probes = graph.probes
+        embeddingNoise = graph.noise
         program = try Program(
             graph.graph, outputs: graph.outputs, updates: graph.updates, device: device, arena: engine.arena)
         parameters = try engine.binding(graph.graph).merging(
             graph.gradients.mapValues { entries[$0].gradient }) { first, _ in first }
         var bound: [Value: DeviceBuffer] = [:]
-        for value in graph.inputs.all { bound[value] = try device.allocate(max(4, graph.graph.type(value).byteCount)) }
+        for value in graph.inputs.all + (graph.noise.map { [$0.magnitudes] } ?? []) {
+            bound[value] = try device.allocate(max(4, graph.graph.type(value).byteCount))
+        }
         self.bound = bound
     }
 
@@ -101,5 +106,8 @@ final class BatchProgram {
         try bound[inputs.labels]?.write(padded(batch.labels, Batch.ignored))
         try bound[inputs.weights]?.write(padded(batch.weights, 0))
         try bound[inputs.rows]?.write(padded(batch.sequences, -1))
+        if let embeddingNoise {
+            try bound[embeddingNoise.magnitudes]?.write(embeddingNoise.values(batch, tokens: key.tokens))
+        }
     }
 }

@@ -49,14 +49,16 @@ package struct MemoryEstimate: Sendable {
         if let tuner = method.tuner {
             for site in outline.sites where method.isTarget(site.name) {
                 let (rows, columns) = (site.weight.shape[0], site.weight.shape[1])
-                sites[site.name] = try tuner.parameters(site.name, inWidth: columns, outWidth: rows).map {
-                    ("\(Adapter.prefix)\(site.name).\($0.name)", $0.shape)
+                for tensor in try tuner.parameters(site.name, inWidth: columns, outWidth: rows) {
+                    let entry = (name: "\(Adapter.prefix)\(site.name).\(tensor.name)", shape: tensor.shape)
+                    sites[site.name, default: []].append(entry)
+                    if tensor.isTrained { trained.append(entry) }
                 }
             }
-            trained += sites.values.flatMap { $0 }
         }
         trained.sort { $0.name < $1.name }
-        let shapes = Dictionary(trained.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+        let shapes = Dictionary(
+            (trained + sites.values.flatMap { $0 }).map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
 
         let graph = model.makeGraph()
         if graph.activation == "auto" { graph.activation = "float" }
@@ -79,12 +81,14 @@ package struct MemoryEstimate: Sendable {
         let frozen = graph.parameters.values.compactMap { graph.parameter($0) }.filter { shapes[$0.name] == nil }
         addWeights(model, frozen)
         let numbers = trained.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        let held = shapes.values.reduce(0) { $0 + $1.reduce(1, *) }
         let states = try trained.reduce(0) { sum, entry in
-            try sum + method.optimizer.states(entry.shape).reduce(0) { $0 + $1.shape.reduce(1, *) }
+            try sum + method.optimizer.states(entry.name, entry.shape).reduce(0) { $0 + $1.type.byteCount }
         }
         add("trained tensors", 4 * numbers)
         add("gradients", 4 * numbers)
-        add("optimizer states", 4 * states)
+        add("optimizer states", states)
+        add("tensors that tuners keep", 4 * (held - numbers))
         add("activations and scratch", program.arenaBytes)
     }
 

@@ -9,7 +9,8 @@ package enum OptimizerNames {
             "adamw_anyprecision", "paged_adamw_32bit", "paged_adamw", "dpo_adamw_torch",
         ],
         "adamw_8bit": ["adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_8bit"],
-        "lion": ["lion_32bit", "paged_lion_32bit"],
+        "lion": ["lion_32bit", "paged_lion_32bit", "paged_lion"],
+        "lion_8bit": ["lion_bnb_8bit", "paged_lion_8bit"],
         "rmsprop": ["rmsprop_bnb", "rmsprop_bnb_32bit"],
     ]
 
@@ -19,7 +20,7 @@ package enum OptimizerNames {
         let id = spellings.first { $0.value.contains(name) }?.key ?? name
         if installed.contains(id) { return id }
         let known = (installed + spellings.filter { installed.contains($0.key) }.flatMap(\.value)).sorted()
-        let near = nearest(name, in: known).map { "; did you mean \($0)?" } ?? ""
+        let near = nearest(name, in: known).map { "; did you mean \($0)?" } ?? "."
         throw TrainingError(
             .notFound, "no optimizer of this name is installed\(near) Known are \(known.joined(separator: ", "))",
             at: "optim \(name)")

@@ -37,13 +37,31 @@ package struct TunerHandle: @unchecked Sendable {
         package let shape: [Int]
         let initial: String
         let group: String
+        /// Whether it is trained, or keeps its first values.
+        let isTrained: Bool
+        let join: Join?
+
+        /// Another tensor of the site, times a factor, that is published behind it along an axis.
+        struct Join {
+            let tensor: String
+            let axis: Int
+            let factor: Double
+        }
+
+        init(_ json: JSON) {
+            name = json["name"]?.string ?? ""
+            shape = json["shape"]?.array?.compactMap(\.int) ?? []
+            initial = json["init"]?.string ?? "zeros"
+            group = json["group"]?.string ?? ""
+            isTrained = json["trained"]?.bool ?? true
+            join = json["join"].map {
+                Join(tensor: $0["tensor"]?.string ?? "", axis: $0["axis"]?.int ?? 0, factor: $0["factor"]?.double ?? 1)
+            }
+        }
     }
 
     package func parameters(_ name: String, inWidth: Int, outWidth: Int) throws -> [Tensor] {
-        var site = mt_site()
-        site.struct_size = UInt32(MemoryLayout<mt_site>.size)
-        site.in = Int64(inWidth)
-        site.out = Int64(outWidth)
+        var site = Self.site(inWidth: inWidth, outWidth: outWidth)
         let text = try collected { sink in
             try name.lent { name in
                 site.name = name
@@ -52,11 +70,36 @@ package struct TunerHandle: @unchecked Sendable {
                 }
             }
         }
-        return (try JSON(parsing: text).array ?? []).map {
-            Tensor(
-                name: $0["name"]?.string ?? "", shape: $0["shape"]?.array?.compactMap(\.int) ?? [],
-                initial: $0["init"]?.string ?? "zeros", group: $0["group"]?.string ?? "")
+        return (try JSON(parsing: text).array ?? []).map(Tensor.init)
+    }
+
+    /// First values of the tensors of a site whose initialisation is "computed"; empty for the others.
+    func initial(_ name: String, _ tensors: [Tensor], inWidth: Int, outWidth: Int, weight: [Float]) throws -> [[Float]] {
+        guard table.pointee.struct_size >= UInt32(MemoryLayout<mt_tuner_table>.size), let initial = table.pointee.initial else {
+            throw TrainingError(.unsupported, "this tuner computes no first values", at: name)
         }
+        var site = Self.site(inWidth: inWidth, outWidth: outWidth)
+        let memory = tensors.map { tensor in
+            tensor.initial == "computed" ? UnsafeMutablePointer<Float>.allocate(capacity: tensor.shape.reduce(1, *)) : nil
+        }
+        defer { for part in memory { part?.deallocate() } }
+        try name.lent { name in
+            site.name = name
+            try settings.lent { settings in
+                try checked { initial(context, settings, &site, weight, memory, memory.count, $0) }
+            }
+        }
+        return zip(tensors, memory).map { tensor, part in
+            Array(UnsafeBufferPointer(start: part, count: part == nil ? 0 : tensor.shape.reduce(1, *)))
+        }
+    }
+
+    private static func site(inWidth: Int, outWidth: Int) -> mt_site {
+        var site = mt_site()
+        site.struct_size = UInt32(MemoryLayout<mt_site>.size)
+        site.in = Int64(inWidth)
+        site.out = Int64(outWidth)
+        return site
     }
 
     func apply(_ graph: Graph, _ site: LinearSite, _ trained: [Value], training: Bool) throws -> Value {
@@ -77,10 +120,7 @@ package struct TunerHandle: @unchecked Sendable {
     ) -> mt_status
 
     private func call(_ graph: Graph, _ given: LinearSite, _ trained: [Value], _ body: Call) throws -> Value {
-        var site = mt_site()
-        site.struct_size = UInt32(MemoryLayout<mt_site>.size)
-        site.in = Int64(given.inWidth)
-        site.out = Int64(given.outWidth)
+        var site = Self.site(inWidth: given.inWidth, outWidth: given.outWidth)
         site.x = GraphService.value(given.x, of: graph)
         site.y = GraphService.value(given.y, of: graph)
         site.weight = GraphService.value(given.weight, of: graph)
@@ -108,7 +148,7 @@ package struct TunerHandle: @unchecked Sendable {
 package struct OptimizerHandle: @unchecked Sendable {
     private let table: UnsafePointer<mt_optimizer_table>
     private let context: UnsafeMutableRawPointer?
-    private let settings: String
+    private let settings: JSONObject
 
     package init(id: String, settings: JSON, components: any ComponentSource) throws {
         let component = try components.component(kind: MT_KIND_OPTIMIZER, id: id)
@@ -117,22 +157,46 @@ package struct OptimizerHandle: @unchecked Sendable {
         }
         self.table = table
         context = component.ctx
-        self.settings = settings.text()
+        self.settings = settings.object ?? JSONObject()
     }
 
-    package func states(_ shape: [Int]) throws -> [(name: String, shape: [Int], initial: Double)] {
+    /// The settings with which the plugin is asked about a parameter.
+    private func settings(for parameter: String) -> String {
+        var settings = settings
+        settings["parameter"] = .string(parameter)
+        return JSON.object(settings).text()
+    }
+
+    /// A state of a parameter.
+    package struct State {
+        package let name: String
+        package let type: ValueType
+        package let initial: Double
+    }
+
+    /// What it keeps for a parameter of a shape.
+    package func states(_ parameter: String, _ shape: [Int]) throws -> [State] {
         let dims = shape.map(Int64.init)
         let text = try collected { sink in
-            try settings.lent { settings in
+            try settings(for: parameter).lent { settings in
                 try checked { table.pointee.states(context, settings, dims, dims.count, sink, $0) }
             }
         }
-        return (try JSON(parsing: text).array ?? []).map {
-            ($0["name"]?.string ?? "", $0["shape"]?.array?.compactMap(\.int) ?? [], $0["init"]?.double ?? 0)
+        return try (try JSON(parsing: text).array ?? []).map { state in
+            let name = state["name"]?.string ?? ""
+            let element: ElementType
+            switch state["type"]?.string ?? "f32" {
+            case "f32": element = .f32
+            case "u8": element = .u8
+            case let other: throw TrainingError(.invalid, "state \(name) has type \"\(other)\", wanted f32 or u8", at: parameter)
+            }
+            return State(
+                name: name, type: ValueType(state["shape"]?.array?.compactMap(\.int) ?? [], element),
+                initial: state["init"]?.double ?? 0)
         }
     }
 
-    /// What an update reads besides tensors, f32 [1] each.
+    /// Values of one element that an update reads.
     package struct Scalars {
         let learningRate, step, weightDecay: Value
         package init(learningRate: Value, step: Value, weightDecay: Value) {
@@ -142,9 +206,9 @@ package struct OptimizerHandle: @unchecked Sendable {
         }
     }
 
-    /// Emits a parameter's update: its new value and states.
+    /// Emits the new parameter and the new states.
     package func update(
-        _ graph: Graph, parameter: Value, gradient: Value, scalars: Scalars, states: [Value]
+        _ graph: Graph, name: String, parameter: Value, gradient: Value, scalars: Scalars, states: [Value]
     ) throws -> (parameter: Value, states: [Value]) {
         var update = mt_update()
         update.struct_size = UInt32(MemoryLayout<mt_update>.size)
@@ -158,7 +222,7 @@ package struct OptimizerHandle: @unchecked Sendable {
         let given = states.map { GraphService.value($0, of: graph) }
         var out = mt_value()
         var newStates = [mt_value](repeating: mt_value(), count: states.count)
-        try settings.lent { settings in
+        try settings(for: name).lent { settings in
             try given.withUnsafeBufferPointer { list in
                 update.settings = settings
                 update.states = list.baseAddress

@@ -16,19 +16,28 @@ package final class TrainedParameters {
         let isTransposed: Bool
         let value: DeviceBuffer
         let gradient: DeviceBuffer
-        var states: [(name: String, shape: [Int], buffer: DeviceBuffer)]
+        var states: [State]
         package var count: Int { shape.reduce(1, *) }
+    }
+
+    /// What the optimizer keeps for a tensor: f32, or u8.
+    struct State {
+        let name: String
+        let type: ValueType
+        let buffer: DeviceBuffer
     }
 
     let device: Device
     /// In the order of their names, so that everything that runs over them is the same every time.
     package private(set) var entries: [Entry] = []
     private var index: [String: Int] = [:]
+    /// Tensors that a tuner computes with and does not train.
+    private var frozen: [String: Entry] = [:]
 
     init(device: Device) { self.device = device }
 
     package var count: Int { entries.reduce(0) { $0 + $1.count } }
-    subscript(name: String) -> Entry? { index[name].map { entries[$0] } }
+    subscript(name: String) -> Entry? { index[name].map { entries[$0] } ?? frozen[name] }
 
     /// Adds a tensor with its first values.
     func add(
@@ -43,6 +52,15 @@ package final class TrainedParameters {
                 gradient: try device.allocate(bytes), states: []))
     }
 
+    /// Adds a tensor that keeps its values.
+    func addFrozen(_ name: String, _ shape: [Int], values: [Float]) throws {
+        let buffer = try device.allocate(max(4, 4 * shape.reduce(1, *)))
+        try buffer.write(values)
+        frozen[name] = Entry(
+            name: name, shape: shape, group: "", isDecayed: false, isTransposed: false, value: buffer,
+            gradient: try device.allocate(4), states: [])
+    }
+
     /// Sorts the entries; call when all were added.
     func settle() {
         entries.sort { $0.name < $1.name }
@@ -51,12 +69,12 @@ package final class TrainedParameters {
 
     func addStates(_ optimizer: OptimizerHandle) throws {
         for i in entries.indices {
-            entries[i].states = try optimizer.states(entries[i].shape).map { state in
-                let buffer = try device.allocate(max(4, 4 * state.shape.reduce(1, *)))
-                if state.initial != 0 {
-                    try buffer.write([Float](repeating: Float(state.initial), count: state.shape.reduce(1, *)))
+            entries[i].states = try optimizer.states(entries[i].name, entries[i].shape).map { state in
+                let buffer = try device.allocate(max(4, state.type.byteCount))
+                if state.initial != 0, state.type.element == .f32 {
+                    try buffer.write([Float](repeating: Float(state.initial), count: state.type.count))
                 }
-                return (state.name, state.shape, buffer)
+                return State(name: state.name, type: state.type, buffer: buffer)
             }
         }
     }

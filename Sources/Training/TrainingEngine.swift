@@ -16,6 +16,8 @@ package final class TrainingEngine {
         /// for all of them, with f32 sums and f32 weights to be updated.
         package var products: String?
         package var seed: UInt64 = 42
+        /// NEFTune's alpha; 0 = off.
+        package var embeddingNoise = 0.0
         package init(tuner: TunerHandle?, isTarget: @escaping (String) -> Bool) {
             self.tuner = tuner
             self.isTarget = isTarget
@@ -30,6 +32,8 @@ package final class TrainingEngine {
     let arena: SharedArena
     /// Trained tensors of each site, in the tuner's order.
     private var sites: [String: [String]] = [:]
+    /// Trained tensors that are published together with another.
+    private(set) var joins: [String: TensorJoin] = [:]
     private var programs: [BatchProgram.Key: BatchProgram] = [:]
     private var updateProgram: UpdateProgram?
 
@@ -73,24 +77,53 @@ package final class TrainingEngine {
         }
         guard let tuner = options.tuner else { return }
         for site in found where options.isTarget(site.name) {
-            for tensor in try tuner.parameters(site.name, inWidth: site.inWidth, outWidth: site.outWidth) {
-                let name = "\(Adapter.prefix)\(site.name).\(tensor.name)"
-                try parameters.add(
-                    name, tensor.shape, group: tensor.group, isDecayed: tensor.shape.count > 1,
-                    values: try initial(tensor, name, site, graph))
-                sites[site.name, default: []].append(name)
-            }
+            try add(tuner, site, graph)
         }
     }
 
-    private func initial(_ tensor: TunerHandle.Tensor, _ name: String, _ site: LinearSite, _ graph: Graph) throws -> [Float] {
-        guard tensor.initial == "weight_norm" else {
-            return try TrainedParameters.initial(tensor.initial, name: name, shape: tensor.shape, seed: options.seed)
+    private func add(_ tuner: TunerHandle, _ site: LinearSite, _ graph: Graph) throws {
+        let tensors = try tuner.parameters(site.name, inWidth: site.inWidth, outWidth: site.outWidth)
+        var computed = [[Float]](repeating: [], count: tensors.count)
+        if tensors.contains(where: { $0.initial == "computed" }) {
+            computed = try tuner.initial(
+                site.name, tensors, inWidth: site.inWidth, outWidth: site.outWidth, weight: weight(of: site, graph))
         }
-        guard let weight = graph.parameter(site.weight), tensor.shape == [site.outWidth] else {
+        func name(_ tensor: String) -> String { "\(Adapter.prefix)\(site.name).\(tensor)" }
+        for (tensor, known) in zip(tensors, computed) {
+            let full = name(tensor.name)
+            let values: [Float]
+            switch tensor.initial {
+            case "computed": values = known
+            case "weight_norm": values = try rowLengths(tensor, full, site, graph)
+            default: values = try TrainedParameters.initial(tensor.initial, name: full, shape: tensor.shape, seed: options.seed)
+            }
+            if tensor.isTrained {
+                try parameters.add(full, tensor.shape, group: tensor.group, isDecayed: tensor.shape.count > 1, values: values)
+            } else {
+                try parameters.addFrozen(full, tensor.shape, values: values)
+            }
+            if let join = tensor.join {
+                joins[full] = TensorJoin(other: name(join.tensor), axis: join.axis, factor: Float(join.factor))
+            }
+            sites[site.name, default: []].append(full)
+        }
+    }
+
+    /// The frozen weight of a site, [out, in].
+    private func weight(of site: LinearSite, _ graph: Graph) throws -> [Float] {
+        guard let weight = graph.parameter(site.weight) else {
+            throw TrainingError(.invalid, "the site has no weight of its own, which its tuner starts from", at: site.name)
+        }
+        return try model.weights.floats(weight)
+    }
+
+    private func rowLengths(
+        _ tensor: TunerHandle.Tensor, _ name: String, _ site: LinearSite, _ graph: Graph
+    ) throws -> [Float] {
+        guard tensor.shape == [site.outWidth] else {
             throw TrainingError(.invalid, "a weight_norm of shape \(tensor.shape), wanted [\(site.outWidth)]", at: name)
         }
-        let values = try model.weights.floats(weight)
+        let values = try weight(of: site, graph)
         return (0..<site.outWidth).map { row in
             values[row * site.inWidth..<(row + 1) * site.inWidth].reduce(0) { $0 + $1 * $1 }.squareRoot()
         }

@@ -48,12 +48,12 @@ final class UpdateProgram {
             let type = ValueType(entry.shape)
             let parameter = graph.input(entry.name, type)
             let gradient = graph.input("gradient/\(entry.name)", type)
-            let states = entry.states.map { graph.input("\(entry.name)/\($0.name)", ValueType($0.shape)) }
+            let states = entry.states.map { graph.input("\(entry.name)/\($0.name)", $0.type) }
             buffers[parameter] = entry.value
             buffers[gradient] = entry.gradient
             for (value, state) in zip(states, entry.states) { buffers[value] = state.buffer }
             let result = try engine.optimizer.update(
-                graph, parameter: parameter, gradient: graph.emit("mul", [gradient, scale])[0],
+                graph, name: entry.name, parameter: parameter, gradient: graph.emit("mul", [gradient, scale])[0],
                 scalars: .init(
                     learningRate: rates[entry.group] ?? stepNumber, step: stepNumber,
                     weightDecay: entry.isDecayed ? decays.0 : decays.1), states: states)

@@ -46,6 +46,30 @@ let rowBuilders: [String: KernelBuilder] = [
             mk_dropout(run.pool, run.floats(x), run.floats(y), count, p, words, stream)
         }
     },
+    "uniform": KernelBuilder { step in
+        let (seed, y) = (try step.place(input: 0), try step.place(output: 0))
+        let (count, stream) = (step.outputs[0].count, UInt32(truncatingIfNeeded: step.int("stream")))
+        return { run in
+            mk_uniform(run.pool, run.floats(y), count, run.raw(seed).assumingMemoryBound(to: UInt32.self), stream)
+        }
+    },
+    "quantize_blocks": KernelBuilder { step in
+        let (x, values) = (try step.place(input: 0), try step.place(input: 1))
+        let (codes, scales) = (try step.place(output: 0), try step.place(output: 1))
+        let (count, block) = (step.shape(0).reduce(1, *), step.int("block"))
+        return { run in
+            mk_quantize_blocks(
+                run.pool, run.floats(x), run.floats(values), count, block, run.bytes(codes), run.floats(scales))
+        }
+    },
+    "dequantize_blocks": KernelBuilder { step in
+        let (codes, scales, values) = (try step.place(input: 0), try step.place(input: 1), try step.place(input: 2))
+        let (y, count, block) = (try step.place(output: 0), step.shape(0).reduce(1, *), step.int("block"))
+        return { run in
+            mk_dequantize_blocks(
+                run.pool, run.bytes(codes), run.floats(scales), run.floats(values), count, block, run.floats(y))
+        }
+    },
     "unfold": KernelBuilder { step in
         let (x, y, form) = (try step.place(input: 0), try step.place(output: 0), patches(step, step.shape(0)))
         return { run in

@@ -16,6 +16,7 @@ struct Run {
     func raw(_ place: Place) -> UnsafeMutableRawPointer { bases[place.slot] + place.offset }
     func floats(_ place: Place) -> UnsafeMutablePointer<Float> { raw(place).assumingMemoryBound(to: Float.self) }
     func ints(_ place: Place) -> UnsafeMutablePointer<Int32> { raw(place).assumingMemoryBound(to: Int32.self) }
+    func bytes(_ place: Place) -> UnsafeMutablePointer<UInt8> { raw(place).assumingMemoryBound(to: UInt8.self) }
     func floats(_ place: Place?) -> UnsafeMutablePointer<Float>? { place.map { floats($0) } }
 
     /// The operand as a weight: what was imported, or plain f32 memory.

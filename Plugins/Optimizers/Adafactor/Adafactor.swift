@@ -1,81 +1,97 @@
-import Glibc
 import JSON
 import PluginKit
 
-/// Adafactor (Shazeer & Stern 2018, 1804.04235): the second moment of a matrix as the product of its rows' and columns' means, and
-/// updates clipped by their root mean square. Settings and defaults are those that transformers' Trainer gives it.
+/// Adafactor (Shazeer & Stern 2018, 1804.04235): the second moment of a matrix as the product of a row and a column, and
+/// updates that are clipped by their own length.
+///
+/// transformers' form by default; `form=torch` is that of torch.optim.Adafactor, which differs in where 1e-30 stands, in that
+/// the rate is at most 1 / √t and in decay by the rate alone.
 struct Adafactor: Optimizer {
-    let epsilon, smallestScale, clip, decayRate: Double
-    /// nil keeps no first moment.
-    let beta1: Double?
-    let scalesByParameter, hasRelativeStep, warmsUp: Bool
+    private let epsilon1, epsilon2, clip, decayRate: Double
+    private let beta1: Double?
+    private let scalesParameter, isRelative, warmsUp, isTorch: Bool
 
     init(settings: JSON) throws {
         let read = ModelConfig(settings)
-        epsilon = try read.double("eps", default: 1e-30)
-        smallestScale = try read.double("eps2", default: 1e-3)
+        epsilon1 = try read.double("eps1", default: 1e-30)
+        epsilon2 = try read.double("eps2", default: 1e-3)
         clip = try read.double("clip_threshold", default: 1)
         decayRate = try read.double("decay_rate", default: -0.8)
-        beta1 = settings["beta1"]?.double
-        scalesByParameter = try read.bool("scale_parameter", default: false)
-        hasRelativeStep = try read.bool("relative_step", default: false)
+        beta1 = settings["beta1"]?.isNull ?? true ? nil : try read.double("beta1", default: 0.9)
+        scalesParameter = try read.bool("scale_parameter", default: false)
+        isRelative = try read.bool("relative_step", default: false)
         warmsUp = try read.bool("warmup_init", default: false)
+        let form = try read.string("form", default: "transformers")
+        isTorch = form == "torch"
+        guard isTorch || form == "transformers", clip > 0 else {
+            throw PluginError(
+                .invalid, "form is \"\(form)\", wanted transformers or torch; clip_threshold is \(clip), wanted above 0",
+                at: "optimizer settings")
+        }
     }
 
     func states(shape: [Int]) -> [OptimizerState] {
-        var states = beta1 == nil ? [] : [OptimizerState("exp_avg", shape)]
-        if shape.count >= 2 {
-            states.append(OptimizerState("exp_avg_sq_row", Array(shape.dropLast())))
-            states.append(OptimizerState("exp_avg_sq_col", Array(shape.dropLast(2)) + [shape[shape.count - 1]]))
-        } else {
-            states.append(OptimizerState("exp_avg_sq", shape))
-        }
-        return states
+        let moments =
+            shape.count < 2
+            ? [OptimizerState("exp_avg_sq", shape)]
+            : [
+                OptimizerState("exp_avg_sq_row", shape.dropLast()),
+                OptimizerState("exp_avg_sq_col", shape.dropLast(2) + shape.suffix(1)),
+            ]
+        return moments + (beta1 == nil ? [] : [OptimizerState("exp_avg", shape)])
     }
 
     func update(_ u: UpdateInputs) -> (parameter: Tensor, states: [Tensor]) {
         let g = u.g
-        let shape = u.gradient.shape
+        let (scale, moments) = inverseRoot(u)
+        var update = u.gradient * scale
+        update = update / g.max(g.rootMeanSquare(update) / clip, g.constant([1.0], [1]))
         let rate = rate(u)
-        // 1 - t^decay, from the logarithm of the step.
-        let keep = 1 - g.exp(decayRate * g.log(u.step))
-        let square = g.square(u.gradient) + epsilon
-        var states: [Tensor] = []
-        let moments = u.states.suffix(shape.count >= 2 ? 2 : 1)
-        var direction: Tensor
-        if shape.count >= 2, let rows = moments.first, let columns = moments.last {
-            let row = keep * rows + (1 - keep) * square.mean(shape.count - 1)
-            let column = keep * columns + (1 - keep) * square.mean(shape.count - 2)
-            let rowFactor = g.rsqrt(row / row.mean(shape.count - 2, keepDimensions: true))
-            direction = u.gradient * rowFactor.reshaped(Array(shape.dropLast()) + [1])
-                * g.rsqrt(column).reshaped(Array(shape.dropLast(2)) + [1, shape[shape.count - 1]])
-            states = [row, column]
-        } else {
-            let moment = keep * u.states[u.states.count - 1] + (1 - keep) * square
-            direction = u.gradient * g.rsqrt(moment)
-            states = [moment]
+        update = rate * update
+        var states = moments
+        if let beta1, let old = u.states.last {
+            update = beta1 * old + (1 - beta1) * update
+            states.append(update)
         }
-        let size = rootMeanSquare(g, direction) / clip
-        direction = direction / g.max(size, size * 0 + 1) * rate
-        if let beta1 {
-            direction = beta1 * u.states[0] + (1 - beta1) * direction
-            states.insert(direction, at: 0)
-        }
-        return (u.parameter * (1 - u.weightDecay * rate) - direction, states)
+        let decay = isTorch ? u.learningRate : rate
+        return (u.parameter * (1 - decay * u.weightDecay) - update, states)
     }
 
-    /// The step's length, [1].
     private func rate(_ u: UpdateInputs) -> Tensor {
         let g = u.g
+        let decaying = g.rsqrt(u.step)
         var rate = u.learningRate
-        if hasRelativeStep {
-            let first = warmsUp ? 1e-6 * u.step : u.step * 0 + 1e-2
-            rate = g.min(first, g.rsqrt(u.step))
+        if isTorch {
+            rate = g.min(rate, decaying)
+        } else if isRelative {
+            rate = g.min(warmsUp ? 1e-6 * u.step : g.constant([1e-2], [1]), decaying)
         }
-        guard scalesByParameter else { return rate }
-        let size = rootMeanSquare(g, u.parameter)
-        return rate * g.max(size, size * 0 + smallestScale)
+        guard scalesParameter || isTorch else { return rate }
+        return g.max(g.rootMeanSquare(u.parameter), g.constant([Float(epsilon2)], [1])) * rate
     }
 
-    private func rootMeanSquare(_ g: GraphBuilder, _ x: Tensor) -> Tensor { g.sqrt(g.square(x).mean()).reshaped(1) }
+    /// 1 / √v and the states after this gradient.
+    private func inverseRoot(_ u: UpdateInputs) -> (Tensor, [Tensor]) {
+        let g = u.g
+        let rank = u.parameter.shape.count
+        // 1 - β₂ at step t is t^decay.
+        let fresh = g.pow(u.step, g.constant([Float(decayRate)], [1]))
+        let square = isTorch ? g.square(u.gradient) : g.square(u.gradient) + epsilon1
+        func mixed(_ old: Tensor, _ new: Tensor) -> Tensor { (1 - fresh) * old + fresh * new }
+        func floored(_ x: Tensor, _ least: Double) -> Tensor { g.max(x, g.constant([Float(least)], [1])) }
+        guard rank >= 2 else {
+            let v = mixed(u.states[0], square)
+            return (g.rsqrt(isTorch ? floored(v, epsilon1 * epsilon1) : v), [v])
+        }
+        let row = mixed(u.states[0], square.mean(rank - 1))
+        let column = mixed(u.states[1], square.mean(rank - 2))
+        let mean = row.mean(rank - 2, keepDimensions: true)
+        let rows = row.shape + [1]
+        let columns = Array(column.shape.dropLast()) + [1] + column.shape.suffix(1)
+        if isTorch {
+            let v = (row / floored(mean, epsilon1)).reshaped(rows) * column.reshaped(columns)
+            return (g.rsqrt(floored(v, epsilon1 * epsilon1)), [row, column])
+        }
+        return (g.rsqrt(row / mean).reshaped(rows) * g.rsqrt(column).reshaped(columns), [row, column])
+    }
 }

@@ -1,28 +1,31 @@
-import Glibc
 import JSON
 import PluginKit
 
-/// Adam with decoupled weight decay (Loshchilov & Hutter 2017, 1711.05101).
+/// Adam with decoupled weight decay (Loshchilov & Hutter 2017, 1711.05101), or with the decay in the gradient as Adam has it.
 struct AdamW: Optimizer {
-    let beta1, beta2, epsilon: Double
+    private let adam: AdamStep
+    private let isDecoupled: Bool
+    /// Divides by the largest v so far (Reddi et al. 2018, 1904.09237).
+    private let usesAMSGrad: Bool
 
     init(settings: JSON) throws {
         let read = ModelConfig(settings)
-        beta1 = try read.double("adam_beta1", default: 0.9)
-        beta2 = try read.double("adam_beta2", default: 0.95)
-        epsilon = try read.double("adam_epsilon", default: 1e-8)
+        adam = try AdamStep(read)
+        isDecoupled = try read.bool("decoupled", default: true)
+        usesAMSGrad = try read.bool("amsgrad", default: false)
     }
 
-    func states(shape: [Int]) -> [OptimizerState] { [OptimizerState("exp_avg", shape), OptimizerState("exp_avg_sq", shape)] }
+    func states(shape: [Int]) -> [OptimizerState] {
+        ["exp_avg", "exp_avg_sq"].map { OptimizerState($0, shape) }
+            + (usesAMSGrad ? [OptimizerState("max_exp_avg_sq", shape)] : [])
+    }
 
     func update(_ u: UpdateInputs) -> (parameter: Tensor, states: [Tensor]) {
         let g = u.g
-        let m = beta1 * u.states[0] + (1 - beta1) * u.gradient
-        let v = beta2 * u.states[1] + (1 - beta2) * g.square(u.gradient)
-        // 1 - βᵗ, from log β as a factor on the step.
-        let correction1 = 1 - g.exp(log(beta1) * u.step)
-        let correction2 = 1 - g.exp(log(beta2) * u.step)
-        let direction = (m / correction1) / (g.sqrt(v / correction2) + epsilon)
-        return (u.parameter * (1 - u.learningRate * u.weightDecay) - u.learningRate * direction, [m, v])
+        let gradient = isDecoupled ? u.gradient : u.gradient + u.weightDecay * u.parameter
+        let (m, v) = adam.moments(g, u.states[0], u.states[1], gradient: gradient)
+        let largest = usesAMSGrad ? [g.max(u.states[2], v)] : []
+        let direction = adam.direction(g, m, largest.first ?? v, step: u.step)
+        return (isDecoupled ? u.stepped(direction) : u.parameter - u.learningRate * direction, [m, v] + largest)
     }
 }

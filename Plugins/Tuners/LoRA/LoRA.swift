@@ -3,12 +3,13 @@ import PluginKit
 
 /// Low-rank adaptation (Hu et al. 2021, 2106.09685): y' = y + s · B A x with A [r, in], B [out, r] and s = alpha / r, or
 /// alpha / √r for rsLoRA (Kalajdzievski 2023, 2312.03732). DoRA (Liu et al. 2024, 2402.09353) scales each output to a
-/// trained magnitude.
+/// trained magnitude. PiSSA (Meng et al. 2024, 2404.02948) starts from the weight's largest singular values.
 struct LoRA: Tuner {
     let settings: JSON
     let defaultRank: Int
     let defaultAlpha, dropout: Double
     let usesRSLoRA, usesDoRA: Bool
+    private let start: Start
     private let rankPatterns, alphaPatterns: SitePatterns
 
     init(settings: JSON) throws {
@@ -21,32 +22,79 @@ struct LoRA: Tuner {
         dropout = try read.double("dropout", default: 0.05)
         usesRSLoRA = try read.bool("use_rslora", default: false)
         usesDoRA = try read.bool("use_dora", default: false)
+        start = try Start(read.string("init_weights", default: "true"))
+        guard start != .principal || !usesDoRA else {
+            throw PluginError(.unsupported, "use_dora is not there with PiSSA's start", at: "lora settings")
+        }
         guard defaultRank >= 1, dropout >= 0, dropout < 1 else {
             throw PluginError(.invalid, "rank \(defaultRank) must be at least 1 and dropout \(dropout) in 0 ..< 1", at: "lora settings")
         }
     }
 
     /// What a site's product is multiplied by.
+    private func scale(_ site: String, rank: Int) -> Double {
+        let alpha = alphaPatterns.value(site) ?? defaultAlpha
+        return usesRSLoRA ? alpha / Double(rank).squareRoot() : alpha / Double(rank)
+    }
+
     private func scale(_ site: Site, _ trained: [Tensor]) -> Double {
-        let rank = Double(trained[0].shape[0])
-        let alpha = alphaPatterns.value(site.name) ?? defaultAlpha
-        return usesRSLoRA ? alpha / rank.squareRoot() : alpha / rank
+        scale(site.name, rank: trained[0].shape.first ?? defaultRank)
+    }
+
+    private func rank(_ site: String) throws -> Int {
+        let rank = rankPatterns.value(site).flatMap { Int(exactly: $0) } ?? defaultRank
+        guard rank >= 1 else {
+            throw PluginError(.invalid, "rank_pattern gives \(site) the rank \(rank), wanted at least 1", at: "lora settings")
+        }
+        return rank
     }
 
     func parameters(_ name: String, inWidth: Int, outWidth: Int) throws -> [TrainedTensor] {
-        let rank = rankPatterns.value(name).flatMap { Int(exactly: $0) } ?? defaultRank
-        guard rank >= 1 else { throw PluginError(.invalid, "rank_pattern gives \(name) the rank \(rank), wanted at least 1", at: "lora settings") }
+        let rank = try rank(name)
+        let (a, b) = ("lora_A.weight", "lora_B.weight")
+        if start == .principal { return try principal(name, rank, inWidth, outWidth) }
         let low = [
-            TrainedTensor("lora_A.weight", [rank, inWidth], initial: "kaiming_uniform", group: "a"),
-            TrainedTensor("lora_B.weight", [outWidth, rank], initial: "zeros", group: "b"),
+            TrainedTensor(a, [rank, inWidth], initial: start == .gaussian ? "normal:\(1 / Double(rank))" : "kaiming_uniform", group: "a"),
+            TrainedTensor(b, [outWidth, rank], initial: start == .random ? "kaiming_uniform" : "zeros", group: "b"),
         ]
         return usesDoRA ? low + [TrainedTensor("lora_magnitude_vector", [outWidth], initial: "weight_norm")] : low
+    }
+
+    /// The factors, and the ones that they start from, whose product is taken off: y + s (B A - B₀ A₀) x starts as the model is.
+    /// Published as one LoRA of twice the rank, [A; A₀] and [B, -B₀], which needs no changed weights.
+    private func principal(_ name: String, _ rank: Int, _ inWidth: Int, _ outWidth: Int) throws -> [TrainedTensor] {
+        guard rank <= min(inWidth, outWidth) else {
+            throw PluginError(
+                .invalid, "\(name) [\(outWidth), \(inWidth)] has fewer singular values than the rank \(rank)", at: "lora settings")
+        }
+        return [
+            TrainedTensor(
+                "lora_A.weight", [rank, inWidth], initial: "computed", group: "a",
+                join: .init("start_A.weight", axis: 0, factor: 1)),
+            TrainedTensor(
+                "lora_B.weight", [outWidth, rank], initial: "computed", group: "b",
+                join: .init("start_B.weight", axis: 1, factor: -1)),
+            TrainedTensor("start_A.weight", [rank, inWidth], initial: "computed", isTrained: false),
+            TrainedTensor("start_B.weight", [outWidth, rank], initial: "computed", isTrained: false),
+        ]
+    }
+
+    func initial(_ weight: FrozenWeight) throws -> [String: [Float]] {
+        let rank = try rank(weight.name)
+        let factors = try SingularValues(weight, count: rank).factors(scale: scale(weight.name, rank: rank))
+        return [
+            "lora_A.weight": factors.a, "lora_B.weight": factors.b, "start_A.weight": factors.a, "start_B.weight": factors.b,
+        ]
     }
 
     func apply(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor], training: Bool) -> Tensor {
         let scale = scale(site, trained)
         let x = training ? g.dropout(site.x, probability: dropout) : site.x
         let low = g.matmul(g.matmul(x, trained[0], transposeB: true), trained[1], transposeB: true)
+        if start == .principal {
+            let taken = g.matmul(g.matmul(site.x, trained[2], transposeB: true), trained[3], transposeB: true)
+            return site.y + scale * (low - taken)
+        }
         guard usesDoRA else { return site.y + scale * low }
         let norm = g.detach(weightNorm(g, site, trained))
         return (site.y + scale * low) * (trained[2] / norm)
@@ -54,7 +102,8 @@ struct LoRA: Tuner {
 
     func merge(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor]) -> Tensor? {
         let scale = scale(site, trained)
-        let merged = site.weight + scale * g.matmul(trained[1], trained[0])
+        var merged = site.weight + scale * g.matmul(trained[1], trained[0])
+        if start == .principal { merged = merged - scale * g.matmul(trained[3], trained[2]) }
         guard usesDoRA else { return merged }
         return merged * (trained[2] / weightNorm(g, site, trained)).reshaped(-1, 1)
     }
@@ -65,15 +114,23 @@ struct LoRA: Tuner {
     }
 
     func adapterConfig() -> JSON {
-        [
+        // Twice the rank is published for PiSSA, under the same scale.
+        let parts = start == .principal ? 2 : 1
+        let alpha = defaultAlpha * (usesRSLoRA ? Double(parts).squareRoot() : Double(parts))
+        func times(_ pattern: JSON?, _ factor: Double) -> JSON {
+            .object(JSONObject((pattern?.object ?? JSONObject()).map { ($0, Self.number(($1.double ?? 0) * factor)) }))
+        }
+        return [
             "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": settings["base_model"] ?? .null,
-            "r": .int(Int64(defaultRank)), "lora_alpha": Int64(exactly: defaultAlpha).map(JSON.int) ?? .double(defaultAlpha), "lora_dropout": .double(dropout), "bias": "none",
+            "r": .int(Int64(parts * defaultRank)), "lora_alpha": Self.number(alpha), "lora_dropout": .double(dropout), "bias": "none",
             "fan_in_fan_out": false, "inference_mode": true, "use_rslora": .bool(usesRSLoRA), "use_dora": .bool(usesDoRA),
             "target_modules": settings["target_modules"] ?? .null, "modules_to_save": settings["modules_to_save"] ?? .null,
-            "rank_pattern": settings["rank_pattern"] ?? [:], "alpha_pattern": settings["alpha_pattern"] ?? [:],
-            "init_lora_weights": true,
+            "rank_pattern": times(settings["rank_pattern"], Double(parts)),
+            "alpha_pattern": times(settings["alpha_pattern"], alpha / defaultAlpha), "init_lora_weights": true,
         ]
     }
+
+    private static func number(_ value: Double) -> JSON { Int64(exactly: value).map(JSON.int) ?? .double(value) }
 
     static func settings(adapterConfig config: JSON) throws -> JSON {
         guard config["peft_type"]?.string == "LORA" else {
@@ -86,6 +143,26 @@ struct LoRA: Tuner {
             "modules_to_save": config["modules_to_save"] ?? .null, "rank_pattern": config["rank_pattern"] ?? [:],
             "alpha_pattern": config["alpha_pattern"] ?? [:],
         ]
+    }
+}
+
+/// What the factors are before the first step, by ms-swift's names.
+private enum Start {
+    /// A evenly from ±1/√in, B zero; both even; A normal with deviation 1 / r; the weight's largest singular values.
+    case zero, random, gaussian, principal
+
+    init(_ name: String) throws {
+        switch name {
+        case "true": self = .zero
+        case "false": self = .random
+        case "gaussian": self = .gaussian
+        // The exact singular values do for any number of iterations.
+        case "pissa": self = .principal
+        case _ where name.hasPrefix("pissa_niter_"): self = .principal
+        default:
+            throw PluginError(
+                .unsupported, "init_weights is \"\(name)\", wanted true, false, gaussian, pissa or pissa_niter_N", at: "lora settings")
+        }
     }
 }
 

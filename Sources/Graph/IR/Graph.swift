@@ -82,7 +82,7 @@ package final class Graph {
     package var activation = "auto"
     /// Gives attention of a layer another form, over a cache; nil leaves it within the batch.
     package var attention: ((_ inputs: [Value], _ attributes: [(String, AttributeValue)]) throws -> Value)?
-    /// u32 [2]: the seed that dropout nodes without one of their own draw from, each in a stream of its own.
+    /// u32 [2]: the seed that dropout and uniform nodes without one of their own draw from, each in a stream of its own.
     package var seed: Value?
     private var nextStream = 0
     /// The first failure of a build through the C interface.
@@ -92,6 +92,8 @@ package final class Graph {
     package var resolveParameter: ((_ name: String, _ shape: [Int], _ flags: ParameterFlags) throws -> Parameter?)?
     /// Returns the value that stands for a linear site's output; used by tuners.
     package var adaptLinear: ((LinearSite) throws -> Value)?
+    /// Returns the value that stands for rows that were looked up by `ids`; used by noise on embeddings.
+    package var adaptEmbedding: ((_ ids: Value, _ rows: Value) throws -> Value)?
     /// Ops that plugins bring, by name.
     package var customOp:
         ((_ name: String, _ graph: Graph, _ inputs: [Value], _ attributes: [(String, AttributeValue)], _ outputs: Int) throws
@@ -191,9 +193,12 @@ package final class Graph {
             throw error(.unknown, "unknown op\(Op.nearest(to: opName).map { "; did you mean \"\($0)\"?" } ?? "")", opName)
         }
         if opName == "attention", let attention { return [try attention(inputs, attributes)] }
-        if opName == "dropout", inputs.count == 1, let seed {
+        if opName == "dropout" && inputs.count == 1 || opName == "uniform" && inputs.isEmpty, let seed {
             nextStream += 1
-            return try emit(op, [inputs[0], seed], attributes + [("stream", .int(nextStream))])
+            return try emit(op, inputs + [seed], attributes + [("stream", .int(nextStream))])
+        }
+        if opName == "embedding", let adaptEmbedding, inputs.count == 2 {
+            return [try adaptEmbedding(inputs[1], emit(op, inputs, attributes)[0])]
         }
         if op.takesActivation, activation != "auto", !attributes.contains(where: { $0.0 == "activation" }) {
             return try emit(op, inputs, attributes + [("activation", .string(activation))])

@@ -49,7 +49,7 @@ package struct Op: Sendable {
     package static let table: [String: Op] = Dictionary(
         uniqueKeysWithValues: all.map { ($0.name, $0) })
     package static let all: [Op] =
-        elementwiseOps + shapeOps + reduceOps + productOps + normOps + attentionOps + lossOps + rowOps + convolutionOps
+        elementwiseOps + shapeOps + reduceOps + productOps + normOps + attentionOps + lossOps + rowOps + convolutionOps + blockOps
 
     package static func named(_ name: String) -> Op? { table[name] }
 

@@ -1,7 +1,7 @@
 import Random
 
 /// Rows by index, columns by index, and seeded dropout.
-let rowOps: [Op] = [embeddingOp, scatterAddRowsOp, scatterColumnsOp, gatherColumnsOp, dropoutOp]
+let rowOps: [Op] = [embeddingOp, scatterAddRowsOp, scatterColumnsOp, gatherColumnsOp, dropoutOp, uniformOp]
 
 private let embeddingOp = Op(
     "embedding", "rows of a table by index; a zero row for a negative one", inputs: ["table [V, W]", "ids i32 [T]"],
@@ -90,8 +90,7 @@ private let dropoutOp = Op(
     gradient: { d in [try d.emit("dropout", d.dy, d.input(1), with: d.attributes.pairs), nil] },
     reference: { context throws(GraphError) in
         let p = context.attributes.float("p")
-        let seed = context.values(1).map { UInt64($0) }
-        let key = seed[0] | seed[1] << 32
+        let key = philoxKey(context.values(1))
         let threshold = UInt32(min(p * 4294967296, 4294967295))
         let stream = UInt64(UInt32(truncatingIfNeeded: context.attributes.int("stream")))
         return [context.values(0).enumerated().map { i, x in
@@ -100,3 +99,26 @@ private let dropoutOp = Op(
             return word < threshold ? 0 : x / (1 - p)
         }]
     })
+
+private let uniformOp = Op(
+    "uniform", "numbers evenly from 0 ..< 1 with 24 bits each; which ones follows from seed, stream and place (Philox4x32-10)",
+    inputs: ["seed u32 [2]"], attributes: [.required("shape", .ints([])), .optional("stream", .int(0))],
+    infer: { context throws(GraphError) in
+        guard try context.type(0) == ValueType([2], .u32) else { throw context.mismatch(0, "u32 [2]", try context.type(0)) }
+        let shape = context.attributes.ints("shape")
+        guard shape.allSatisfy({ $0 >= 0 }) else { throw GraphError(.invalid, "shape is \(shape), wanted no negative size") }
+        return [ValueType(shape)]
+    },
+    reference: { context throws(GraphError) in
+        let key = philoxKey(context.values(0))
+        let stream = UInt64(UInt32(truncatingIfNeeded: context.attributes.int("stream")))
+        return [(0..<context.outputs[0].count).map { i in
+            let words = Philox.block(seed: key, stream: stream, counter: UInt64(i / 4))
+            return Double([words.0, words.1, words.2, words.3][i % 4] >> 8) * 0x1p-24
+        }]
+    })
+
+/// The seed of Philox from the two words of a seed value.
+private func philoxKey(_ words: [Double]) -> UInt64 {
+    UInt64(UInt32(words[0])) | UInt64(UInt32(words[1])) << 32
+}

@@ -1,7 +1,7 @@
 public import JSON
 import PluginAPI
 
-/// What an update reads. All f32; scalars are [1].
+/// What an update reads. All f32 but states of bytes; scalars are [1].
 public struct UpdateInputs {
     public let g: GraphBuilder
     public let parameter: Tensor
@@ -19,15 +19,19 @@ public struct OptimizerState: Sendable {
     public let name: String
     public let shape: [Int]
     public let initial: Double
-    public init(_ name: String, _ shape: [Int], initial: Double = 0) {
+    /// Whether an element is one byte (u8) in place of f32.
+    public let isByte: Bool
+    public init(_ name: String, _ shape: [Int], initial: Double = 0, isByte: Bool = false) {
         self.name = name
         self.shape = shape
         self.initial = initial
+        self.isByte = isByte
     }
 }
 
 /// A parameter's update as a graph.
 public protocol Optimizer {
+    /// - Parameter settings: The optimizer's, with the parameter's name as "parameter".
     init(settings: JSON) throws
     func states(shape: [Int]) -> [OptimizerState]
     /// The new parameter and the new states.
@@ -54,7 +58,7 @@ extension Components {
                 let list = try OptimizerContext.make(context, settings).states(shape: shape).map { state -> JSON in
                     [
                         "name": .string(state.name), "shape": .array(state.shape.map { .int(Int64($0)) }),
-                        "init": .double(state.initial),
+                        "init": .double(state.initial), "type": state.isByte ? "u8" : "f32",
                     ]
                 }
                 try out.put(JSON.array(list).text())

@@ -18,16 +18,59 @@ public struct TrainedTensor: Sendable {
     /// As PEFT names it behind the site, such as "lora_A.weight".
     public let name: String
     public let shape: [Int]
-    /// "zeros", "ones", "kaiming_uniform", "normal:STD", or "weight_norm": the lengths of the frozen weight's rows.
+    /// "zeros", "ones", "kaiming_uniform", "normal:STD", "weight_norm": the lengths of the frozen weight's rows, or
+    /// "computed": by `Tuner.initial`.
     public let initial: String
     /// Which learning-rate group it belongs to; empty for the usual one.
     public let group: String
-    public init(_ name: String, _ shape: [Int], initial: String, group: String = "") {
+    /// Whether it is trained, or keeps its first values.
+    public let isTrained: Bool
+    /// What is put behind it in the published tensor.
+    public let join: Join?
+
+    /// Another tensor of the site, times a factor, along an axis.
+    public struct Join: Sendable {
+        public let tensor: String
+        public let axis: Int
+        public let factor: Double
+        public init(_ tensor: String, axis: Int, factor: Double) {
+            self.tensor = tensor
+            self.axis = axis
+            self.factor = factor
+        }
+    }
+
+    public init(
+        _ name: String, _ shape: [Int], initial: String, group: String = "", isTrained: Bool = true, join: Join? = nil
+    ) {
         self.name = name
         self.shape = shape
         self.initial = initial
         self.group = group
+        self.isTrained = isTrained
+        self.join = join
     }
+
+    var json: JSON {
+        var json = JSONObject([
+            ("name", .string(name)), ("shape", .array(shape.map { .int(Int64($0)) })), ("init", .string(initial)),
+            ("group", .string(group)), ("trained", .bool(isTrained)),
+        ])
+        if let join {
+            json["join"] = [
+                "tensor": .string(join.tensor), "axis": .int(Int64(join.axis)), "factor": .double(join.factor),
+            ]
+        }
+        return .object(json)
+    }
+}
+
+/// The frozen weight of a site, f32 [outWidth, inWidth] row by row.
+public struct FrozenWeight {
+    public let name: String
+    public let inWidth: Int
+    public let outWidth: Int
+    public let values: UnsafeBufferPointer<Float>
 }
 
 /// What is added to a linear site when it is trained.
@@ -39,10 +82,16 @@ public protocol Tuner {
     func apply(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor], training: Bool) throws -> Tensor
     /// The merged weight [out, in] in f32; nil when this tuner cannot be merged.
     func merge(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor]) throws -> Tensor?
+    /// First values of the tensors whose initialisation is "computed", by their names.
+    func initial(_ weight: FrozenWeight) throws -> [String: [Float]]
     /// PEFT's adapter_config.json.
     func adapterConfig() -> JSON
     /// This tuner's settings from an adapter_config.json.
     static func settings(adapterConfig: JSON) throws -> JSON
+}
+
+extension Tuner {
+    public func initial(_ weight: FrozenWeight) throws -> [String: [Float]] { [:] }
 }
 
 private final class TunerContext {
@@ -76,13 +125,7 @@ extension Components {
                 guard let site = site?.pointee else { throw PluginError(.invalid, "the site is NULL") }
                 let tensors = try TunerContext.make(context, settings).parameters(
                     site.name.string, inWidth: Int(site.in), outWidth: Int(site.out))
-                let list = tensors.map { tensor -> JSON in
-                    [
-                        "name": .string(tensor.name), "shape": .array(tensor.shape.map { .int(Int64($0)) }),
-                        "init": .string(tensor.initial), "group": .string(tensor.group),
-                    ]
-                }
-                try out.put(JSON.array(list).text())
+                try out.put(JSON.array(tensors.map(\.json)).text())
             }
         }
         table.apply = { context, settings, graph, site, trained, count, training, out, error in
@@ -112,6 +155,28 @@ extension Components {
             guarded(error) {
                 let type = try Handle.context(context, as: TunerContext.self).type
                 try out.put(try type.settings(adapterConfig: try TunerContext.parse(config)).text())
+            }
+        }
+        table.initial = { context, settings, site, weight, out, count, error in
+            guarded(error) {
+                guard let site = site?.pointee, let weight, let out else { throw PluginError(.invalid, "an argument is NULL") }
+                let (inWidth, outWidth) = (Int(site.in), Int(site.out))
+                let tuner = try TunerContext.make(context, settings)
+                let tensors = try tuner.parameters(site.name.string, inWidth: inWidth, outWidth: outWidth)
+                guard tensors.count == count else {
+                    throw PluginError(.invalid, "\(count) tensors are asked for, the site has \(tensors.count)")
+                }
+                let computed = try tuner.initial(
+                    FrozenWeight(
+                        name: site.name.string, inWidth: inWidth, outWidth: outWidth,
+                        values: UnsafeBufferPointer(start: weight, count: inWidth * outWidth)))
+                for (i, tensor) in tensors.enumerated() {
+                    guard let target = out[i] else { continue }
+                    guard let values = computed[tensor.name], values.count == tensor.shape.reduce(1, *) else {
+                        throw PluginError(.unsupported, "this tuner computes no first values of \(tensor.name)")
+                    }
+                    target.update(from: values, count: values.count)
+                }
             }
         }
         add(kind: MT_KIND_TUNER, id: id, summary: summary, priority: priority, table: table, context: TunerContext(type))

@@ -15,7 +15,7 @@ extension TrainingEngine {
     /// Weights that are trained in f32 and written in fewer bits stand here in full.
     private static let master = "master"
 
-    /// Writes the optimizer's states, f32, by "parameter/state".
+    /// Writes the optimizer's states by "parameter/state".
     func writeState(to path: String, components: any ComponentSource) throws {
         let export = options.tuner == nil ? WeightExport(model, changes: changes) : nil
         let entries = parameters.entries
@@ -25,8 +25,8 @@ extension TrainingEngine {
             for state in entry.states {
                 tensors.append(
                     TensorEntry(
-                        name: Self.name(entry, state.name), layout: "f32", shape: state.shape,
-                        size: UInt64(4 * state.shape.reduce(1, *))))
+                        name: Self.name(entry, state.name), layout: state.type.element.name, shape: state.type.shape,
+                        size: UInt64(state.type.byteCount)))
             }
             if hasMaster(entry) {
                 tensors.append(
@@ -38,7 +38,11 @@ extension TrainingEngine {
             format: "safetensors", path: path, options: ["metadata": ["format": "pt"]], tensors: tensors, components: components)
         for entry in entries {
             for state in entry.states {
-                try writer.write(try state.buffer.read(Float.self, count: state.shape.reduce(1, *)))
+                if state.type.element == .u8 {
+                    try writer.write(try state.buffer.read(UInt8.self, count: state.type.count))
+                } else {
+                    try writer.write(try state.buffer.read(Float.self, count: state.type.count))
+                }
             }
             if hasMaster(entry) { try writer.write(try parameters.values(entry.name)) }
         }
@@ -48,21 +52,21 @@ extension TrainingEngine {
     /// Reads what `writeState` wrote; every state must be there with its shape.
     func readState(from path: String, components: any ComponentSource) throws {
         let checkpoint = try CheckpointHandle(path: path, components: components)
-        func load(_ name: String, _ shape: [Int], into buffer: DeviceBuffer) throws {
+        func load(_ name: String, _ type: ValueType, into buffer: DeviceBuffer) throws {
             guard let tensor = checkpoint.tensors[name] else {
                 throw TrainingError(
                     .notFound, "has no tensor \(name); the run was begun with another optimizer or other targets", at: path)
             }
-            guard tensor.shape == shape, tensor.layout == "f32" else {
+            guard tensor.shape == type.shape, tensor.layout == type.element.name else {
                 throw TrainingError(
-                    .invalid, "\(name) is \(tensor.layout) \(tensor.shape), this run has f32 \(shape)", at: path)
+                    .invalid, "\(name) is \(tensor.layout) \(tensor.shape), this run has \(type)", at: path)
             }
             try buffer.write(checkpoint.bytes(of: tensor))
         }
         for entry in parameters.entries {
-            for state in entry.states { try load(Self.name(entry, state.name), state.shape, into: state.buffer) }
+            for state in entry.states { try load(Self.name(entry, state.name), state.type, into: state.buffer) }
             let master = Self.name(entry, Self.master)
-            if checkpoint.tensors[master] != nil { try load(master, entry.shape, into: entry.value) }
+            if checkpoint.tensors[master] != nil { try load(master, ValueType(entry.shape), into: entry.value) }
         }
     }
 }

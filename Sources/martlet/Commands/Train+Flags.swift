@@ -38,6 +38,8 @@ extension TrainCommand {
         Flag("lora_dropout", .number, "Dropout before them", default: "0.05"),
         Flag("use_rslora", .boolean, "Scale by alpha / sqrt(rank)", default: "false"),
         Flag("use_dora", .boolean, "Train the length of each output apart", default: "false"),
+        Flag("init_weights", .text, "First values of LoRA: true, false, gaussian, pissa", default: "true", aliases: ["init_lora_weights"]),
+        Flag("neftune_noise_alpha", .number, "Noise on embeddings in training; 5 to 15 are usual, 0 = off", default: "0"),
         Flag("lorap_lr_ratio", .number, "LoRA+: rate of B over that of A"),
         Flag("target_modules", .list, "Last names of the linear sites, or all-linear", default: "all-linear"),
         Flag("target_regex", .text, "Regular expression that the whole name of a linear site matches"),

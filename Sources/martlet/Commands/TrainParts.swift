@@ -64,7 +64,7 @@ struct TrainParts {
         let common: JSON = [
             "rank": .int(Int64(arguments.int("lora_rank") ?? 8)), "alpha": .double(arguments.double("lora_alpha") ?? 32),
             "dropout": .double(arguments.double("lora_dropout") ?? 0.05), "use_rslora": .bool(arguments.bool("use_rslora")),
-            "use_dora": .bool(arguments.bool("use_dora")),
+            "use_dora": .bool(arguments.bool("use_dora")), "init_weights": .string(arguments.text("init_weights") ?? "true"),
             "target_modules": arguments.text("target_regex").map(JSON.string) ?? .array(targets.map(JSON.string)),
             "modules_to_save": arguments.has("modules_to_save")
                 ? .array(arguments.list("modules_to_save").map(JSON.string)) : .null,
@@ -149,6 +149,7 @@ struct TrainParts {
         options.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .none
         options.seed = seed
         if arguments.bool("bf16"), arguments.text("torch_dtype")?.hasSuffix("32") != true { options.products = "bf16" }
+        options.embeddingNoise = max(0, arguments.double("neftune_noise_alpha") ?? 0)
         let engine = try TrainingEngine(model: model, objective: objective(), optimizer: optimizer(), options: options)
         if let adapter { try engine.load(adapter) }
         return engine

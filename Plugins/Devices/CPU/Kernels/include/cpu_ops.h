@@ -251,6 +251,16 @@ void mk_fold(const mk_pool *pool, const float *patches, float *x, const mk_patch
 
 /// y = x / (1 - p), or 0 where word i % 4 of Philox4x32-10(counter {i / 4 low, i / 4 high, stream, 0}, seed) is below p 2^32. y may be x.
 void mk_dropout(const mk_pool *pool, const float *x, float *y, size_t count, float p, const uint32_t seed[2], uint32_t stream);
+/// y = word i % 4 of the same generator / 2^32, cut to 24 bits.
+void mk_uniform(const mk_pool *pool, float *y, size_t count, const uint32_t seed[2], uint32_t stream);
+
+// MARK: One byte a number (blocks.c)
+
+/// codes[count]: the nearest of 256 ascending values to x / scale; scales[ceil(count / block)]: the largest |x| of each block.
+void mk_quantize_blocks(const mk_pool *pool, const float *x, const float *values, size_t count, size_t block, uint8_t *codes,
+                        float *scales);
+void mk_dequantize_blocks(const mk_pool *pool, const uint8_t *codes, const float *scales, const float *values, size_t count,
+                          size_t block, float *y);
 
 // MARK: Sampling (sample.c)
 

@@ -22,8 +22,11 @@ typedef struct mt_site {
 typedef struct mt_tuner_table {
     uint32_t struct_size;
     uint32_t reserved;
-    /* JSON array of the trained tensors of a site: [{"name": "lora_A.weight", "shape": [r, in],
-     * "init": "zeros" | "ones" | "kaiming_uniform" | "normal:STD" | "weight_norm", "group": "a"}]. `settings` is the tuner's JSON. [any] */
+    /* JSON array of the tensors of a site: [{"name": "lora_A.weight", "shape": [r, in],
+     * "init": "zeros" | "ones" | "kaiming_uniform" | "normal:STD" | "weight_norm" | "computed", "group": "a",
+     * "trained": true, "join": {"tensor": "start_A.weight", "axis": 0, "factor": 1.0}}]. "computed" asks `initial`; a tensor that
+     * is not trained keeps its first values; "join" says that the published tensor is this one followed along `axis` by another
+     * of the site's times `factor`. `settings` is the tuner's JSON. [any] */
     mt_status (*parameters)(void *ctx, mt_str settings, const mt_site *site, mt_sink out, mt_error *error);
     /* Emits y' from x, y and the trained tensors, given in the order of `parameters`. `training` turns dropout on.
      * [instance of the graph] */
@@ -35,6 +38,10 @@ typedef struct mt_tuner_table {
     /* Writes the published adapter_config.json for `settings`, and reads one back. [any] */
     mt_status (*write_config)(void *ctx, mt_str settings, mt_sink out, mt_error *error);
     mt_status (*read_config)(void *ctx, mt_str config, mt_sink settings, mt_error *error);
+    /* First values of the tensors whose init is "computed", from the frozen weight [out, in] in f32. out[i] is the memory of
+     * tensor i in the order of `parameters`, NULL where none is wanted. NULL where a tuner computes none. [any] */
+    mt_status (*initial)(void *ctx, mt_str settings, const mt_site *site, const float *weight, float *const *out, size_t count,
+                         mt_error *error);
 } mt_tuner_table;
 
 #endif
