@@ -81,7 +81,7 @@ import Training
         return (engine, adapter)
     }
 
-    @Test(arguments: ["llama-tied", "qwen2"], [Graph.Recomputation.none, .blocks])
+    @Test(arguments: ["llama-tied", "qwen2"], [Graph.Recomputation.none, .light, .blocks])
     func fullTrainingFollowsTransformers(base: String, recompute: Graph.Recomputation) throws {
         let golden = try Golden("training/full-\(base)", components)
         var options = TrainingEngine.Options(tuner: nil) { _ in true }

@@ -83,7 +83,7 @@ import Training
             let examples = examples(Int.random(in: 5...12, using: &random), pairs: pairs, &random)
             let whole = Batch(examples)
             let run = Window(
-                engine: try engine(objective, tuner: tuner, window == 1 ? .blocks : .none),
+                engine: try engine(objective, tuner: tuner, [.none, .light, .blocks][window]),
                 normalizer: pairs ? Double(examples.count) : Double(whole.trainedTokens))
             let wanted = try run.gradient([whole])
             let length = wanted.gradient.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()

@@ -4,6 +4,8 @@ extension Graph {
     package enum Recomputation: String, Sendable {
         /// Everything that gradients read.
         case none
+        /// All but norms, activation functions and dropout of a block, which cost next to nothing to compute again.
+        case light
         /// Only what enters each outermost block; the rest of it is computed again.
         case blocks = "block"
     }
@@ -26,7 +28,7 @@ extension Graph {
         func wants(_ value: Value) -> Bool { value.index < wanted.count && wanted[value.index] }
         var gradients: [Int: Value] = [:]
         gradients[loss.index] = try constant([1], shape(loss))
-        var replay = BlockReplay(graph: self, isOn: recompute == .blocks)
+        var replay = BlockReplay(graph: self, recompute: recompute)
 
         for index in stride(from: forwardCount - 1, through: 0, by: -1) {
             let original = nodes[index]
@@ -54,20 +56,31 @@ extension Graph {
 /// block. What is not used of it falls to dead-code elimination.
 private struct BlockReplay {
     let graph: Graph
-    let isOn: Bool
+    let recompute: Graph.Recomputation
     private var block = 0
     /// In the present block: for each value its recomputed twin.
     private var twins: [Int: Value] = [:]
 
-    init(graph: Graph, isOn: Bool) {
+    /// One pass over what is kept anyway. Sums are not among them: to compute one again, both of its parts would be kept.
+    private static let light: Set<String> = [
+        "rms_norm", "layer_norm", "silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "mul", "dropout",
+    ]
+
+    init(graph: Graph, recompute: Graph.Recomputation) {
         self.graph = graph
-        self.isOn = isOn
+        self.recompute = recompute
+    }
+
+    /// Whether the present block's node of this number is computed again.
+    private func isRepeated(_ index: Int) -> Bool {
+        guard index >= 0, graph.outermostBlocks[graph.nodes[index].block] == block else { return false }
+        return recompute == .blocks || Self.light.contains(graph.nodes[index].op.name)
     }
 
     mutating func node(_ index: Int) -> Node {
         let original = graph.nodes[index]
         let block = graph.outermostBlocks[original.block]
-        guard isOn, block != 0 else { return original }
+        guard recompute != .none, block != 0 else { return original }
         if block != self.block {
             self.block = block
             twins = [:]
@@ -82,17 +95,14 @@ private struct BlockReplay {
     private mutating func twin(_ value: Value) -> Value {
         if let known = twins[value.index] { return known }
         let index = graph.producers[value.index]
-        guard index >= 0, graph.outermostBlocks[graph.nodes[index].block] == block else { return value }
+        guard isRepeated(index) else { return value }
         // Depth-first over a work list, so that long blocks do not recurse deeply.
         var pending = [index]
         while let top = pending.last {
             let node = graph.nodes[top]
             let missing = node.inputs.compactMap { input -> Int? in
                 let producer = graph.producers[input.index]
-                guard producer >= 0, twins[input.index] == nil,
-                    graph.outermostBlocks[graph.nodes[producer].block] == block
-                else { return nil }
-                return producer
+                return twins[input.index] == nil && isRepeated(producer) ? producer : nil
             }
             if missing.isEmpty {
                 pending.removeLast()

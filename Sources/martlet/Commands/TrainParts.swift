@@ -137,7 +137,7 @@ struct TrainParts {
             tuner: tuner, optimizer: try optimizer(), objective: try objective(),
             isTarget: try tuner == nil ? weightFilter() : siteFilter())
         method.isSaved = savedFilter()
-        method.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .none
+        method.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .light
         return method
     }
 
@@ -146,7 +146,7 @@ struct TrainParts {
         let isTarget = try adapter.map { adapter in { adapter.isTarget($0) } } ?? (tuner == nil ? weightFilter() : siteFilter())
         var options = TrainingEngine.Options(tuner: tuner, isTarget: isTarget)
         options.isSaved = adapter.map { adapter in { adapter.isSaved($0) } } ?? savedFilter()
-        options.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .none
+        options.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .light
         options.seed = seed
         if arguments.bool("bf16"), arguments.text("torch_dtype")?.hasSuffix("32") != true { options.products = "bf16" }
         options.embeddingNoise = max(0, arguments.double("neftune_noise_alpha") ?? 0)
