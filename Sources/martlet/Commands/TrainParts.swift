@@ -188,7 +188,9 @@ struct TrainParts {
     func trainerSettings(
         _ data: TrainingData, _ tuner: TunerHandle?, _ checkpoint: TrainingCheckpoint?, epochs: Int
     ) throws -> Trainer.Settings {
-        let accumulation = max(1, arguments.int("gradient_accumulation_steps") ?? 1)
+        // Unless given: as many as make 16 rows, as in ms-swift.
+        let rows = max(1, arguments.int("per_device_train_batch_size") ?? 1)
+        let accumulation = max(1, arguments.int("gradient_accumulation_steps") ?? (16 + rows - 1) / rows)
         var settings = Trainer.Settings(schedule: try schedule(data, tuner, checkpoint, epochs: epochs, accumulation))
         settings.accumulation = accumulation
         settings.weightDecay = arguments.double("weight_decay") ?? 0.1
@@ -283,7 +285,11 @@ struct TrainParts {
         settings.filters = try arguments.list("row_filter").compactMap {
             RowJudge(try registry.component(kind: MT_KIND_FILTER, id: $0))
         }
-        settings.seed = seed
+        for (key, flag) in [("{{NAME}}", "model_name"), ("{{AUTHOR}}", "model_author")] {
+            if let text = arguments.text(flag) { settings.substitutions[key] = text }
+        }
+        settings.seed = arguments.int("data_seed").map { UInt64(bitPattern: Int64($0)) } ?? seed
+        try mix(&settings)
         settings.shuffles = arguments.bool("dataset_shuffle")
         settings.streams = arguments.bool("streaming")
         settings.shuffleBuffer = max(1, arguments.int("shuffle_buffer_size") ?? 1000)
@@ -294,16 +300,35 @@ struct TrainParts {
         let length = arguments.int("max_length") ?? 2048
         settings.truncation = Truncation(try choice("truncation_strategy", Truncation.Policy.self), maximumLength: length)
         settings.plan = BatchPlan(
-            arguments.bool("packing") ? .binpack : .none, tokens: length,
+            try arguments.bool("packing") ? choice("packing_strategy", PackingStrategy.self) : .none,
+            tokens: max(length, arguments.int("packing_length") ?? length),
             rows: arguments.int("per_device_train_batch_size") ?? 1)
         settings.rejectsPath = directory.map { "\($0)/rejects.jsonl" }
         return settings
     }
 
+    /// The weights of data sets in a mixture.
+    private func mix(_ settings: inout DataSettings) throws {
+        guard arguments.has("interleave_prob") else { return }
+        settings.interleaveWeights = try arguments.list("interleave_prob").map { text in
+            guard let weight = Double(text) else { throw UsageError("--interleave_prob holds \"\(text)\", wanted numbers") }
+            return weight
+        }
+        let named = arguments.text("stopping_strategy") ?? ""
+        guard let stopping = InterleavedFeed.Stopping(rawValue: named) else {
+            throw UsageError("--stopping_strategy is \"\(named)\", wanted first_exhausted or all_exhausted")
+        }
+        settings.stopping = stopping
+    }
+
     func encoder(pairs: Bool) throws -> TemplateEncoder {
         let tokenizer = try model.tokenizer
         var options = TrainingOptions()
-        if pairs { options.turns = .lastRound }
+        let named = arguments.has("loss_scale") || !pairs ? arguments.text("loss_scale") ?? "" : "last_round"
+        guard let turns = TrainingOptions.Turns(rawValue: named) else {
+            throw UsageError("--loss_scale is \"\(named)\", wanted default, last_round or all")
+        }
+        options.turns = turns
         var renderer: TrainingRenderer?
         if model.files.chatTemplate != nil {
             let form = try ChatForm(model)
@@ -311,7 +336,7 @@ struct TrainParts {
             renderer = TrainingRenderer(form.template, options: options)
         }
         return TemplateEncoder(
-            identity: model.path, renderer: renderer, endID: tokenizer.eos,
+            identity: "\(model.path)|\(turns.rawValue)|\(model.files.chatTemplate ?? "")", renderer: renderer, endID: tokenizer.eos,
             tokenize: { try tokenizer.encode($0, options: .parseSpecial) },
             tokenizeText: { try tokenizer.encode($0, options: .addSpecial) },
             decode: { (try? tokenizer.decode($0, skipSpecial: false)) ?? "" })
