@@ -4,6 +4,8 @@ internal import PluginKit
 /// A tensor's bytes in the form in which a device takes them over: as they stand where that is possible, else rewritten.
 struct StagedTensor {
     let bytes: UnsafeRawBufferPointer
+    /// The mapped bytes that it was read from.
+    private let source: UnsafeRawBufferPointer
     private let owned: UnsafeMutableRawBufferPointer?
 
     /// - Parameters:
@@ -14,6 +16,7 @@ struct StagedTensor {
         _ entry: TensorEntry, bytes source: UnsafeRawBufferPointer, to layout: String, transposes: Bool,
         hasUnitRows: Bool = false, at path: String
     ) throws {
+        self.source = source
         let isDense = WeightStore.denseLayouts.contains(entry.layout)
         let converts = layout != entry.layout || entry.addend != 0 || transposes || hasUnitRows
         guard isDense || !converts else {
@@ -54,11 +57,11 @@ struct StagedTensor {
 
     /// Frees what was rewritten, and tells the system that mapped pages are not needed any more.
     func letGo() {
-        if let owned { return owned.deallocate() }
-        guard let base = bytes.baseAddress else { return }
+        owned?.deallocate()
+        guard let base = source.baseAddress else { return }
         let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
         let start = (UInt(bitPattern: base) + page - 1) / page * page
-        let end = (UInt(bitPattern: base) + UInt(bytes.count)) / page * page
+        let end = (UInt(bitPattern: base) + UInt(source.count)) / page * page
         if end > start { madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_DONTNEED) }
     }
 
