@@ -11,6 +11,8 @@ struct Plugin {
     var links: [Target.Dependency] = []
     /// C sources that stand in subfolders of the plugin's own as targets of their own.
     var exclude: [String] = []
+    /// Its tests look inside.
+    var isTestable = false
     var target: String { folder.split(separator: "/").joined() }
 }
 
@@ -25,6 +27,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Datasets/Parquet", links: ["Files", "Streams"]),
     Plugin(folder: "Datasets/Text", links: ["Streams"]),
     Plugin(folder: "Devices/CPU", links: ["CPUKernels"], exclude: ["Kernels"]),
+    Plugin(folder: "Engines/Native", isTestable: true),
     Plugin(folder: "Loggers/Plot", links: ["CPNG"]),
     Plugin(folder: "Loggers/TensorBoard"),
     Plugin(folder: "Losses/DPO"),
@@ -125,6 +128,7 @@ let rooms: [Target] = [
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random", "Template"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Random"),
+    room("Serving", ["Data", "Files", "JSON", "Model", "PluginAPI", "PluginKit", "Template"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
     room(
@@ -135,7 +139,7 @@ let rooms: [Target] = [
         name: "martlet",
         dependencies: [
             "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI", "PluginKit",
-            "Template", "Training", "YAML",
+            "Serving", "Template", "Training", "YAML",
         ],
         path: "Sources/martlet"),
 ]
@@ -199,6 +203,7 @@ let tests: [Target] = [
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "CommandTests", path: "Tests/CommandTests"),
+    .testTarget(name: "EnginesTests", dependencies: ["EnginesNative", "JSON", "PluginKit"], path: "Tests/EnginesTests"),
     .testTarget(
         name: "ExportTests", dependencies: ["Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/ExportTests"),
@@ -216,6 +221,9 @@ let tests: [Target] = [
     .testTarget(
         name: "QuantizersTests", dependencies: ["Host", "JSON", "Model", "PluginKit", "QuantizersBitsAndBytes"],
         path: "Tests/QuantizersTests"),
+    .testTarget(
+        name: "ServingTests", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit", "Serving"],
+        path: "Tests/ServingTests"),
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",
         exclude: ["Goldens"]),
@@ -238,6 +246,7 @@ let package = Package(
             .target(
                 name: plugin.target, dependencies: ["PluginKit"] + plugin.links, path: "Plugins/\(plugin.folder)",
                 exclude: ["plugin.json"] + plugin.exclude,
+                swiftSettings: plugin.isTestable ? [.unsafeFlags(["-enable-testing"])] : [],
                 linkerSettings: [
                     .unsafeFlags(["-Xlinker", "--version-script=\(exports)", "-Xlinker", "-z", "-Xlinker", "nodelete"])
                 ])

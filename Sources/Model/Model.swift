@@ -26,6 +26,8 @@ package final class Model {
     package var shape: ModelShape { family.shape }
     private let components: any ComponentSource
     private var openTokenizer: TokenizerHandle?
+    /// What stands over the weights, such as a trained adapter.
+    package var adapter: (any ModelAdapter)?
 
     package init(path: String, options: Options = Options(), components: any ComponentSource) throws {
         self.path = path
@@ -63,6 +65,7 @@ package final class Model {
         let graph = Graph()
         graph.activation = options.activation
         graph.resolveParameter = { [weights] name, shape, flags in try weights.resolve(name, shape, flags) }
+        adapter?.attach(to: graph)
         return graph
     }
 
@@ -107,6 +110,13 @@ package final class Model {
         let own = (try? tokenizer)?.eos.map { [$0] } ?? []
         return Array(Set(configured + own)).sorted()
     }
+}
+
+/// Changes a model's graphs, and brings the parameters that this adds.
+package protocol ModelAdapter: AnyObject {
+    func attach(to graph: Graph)
+    /// The memory of a parameter of its own; nil for the model's.
+    func buffer(_ name: String) -> DeviceBuffer?
 }
 
 extension String {

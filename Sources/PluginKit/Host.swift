@@ -21,6 +21,19 @@ public enum Host {
         source.lent { source in message.lent { log.pointee.write?(log.pointee.ctx, level.rawValue, source, $0) } }
     }
 
+    /// Four words of the counter-based generator for (seed, stream, counter).
+    /// - Throws: `PluginError(.unsupported, …)` when this host has none.
+    public static func random(seed: UInt64, stream: UInt64, counter: UInt64) throws -> (UInt32, UInt32, UInt32, UInt32) {
+        guard let random = service(MT_SERVICE_RANDOM, as: mt_random.self), let block = random.pointee.block else {
+            throw PluginError(.unsupported, "this host has no \(MT_SERVICE_RANDOM)")
+        }
+        var words: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &words) { bytes in
+            block(random.pointee.ctx, seed, stream, counter, bytes.baseAddress?.assumingMemoryBound(to: UInt32.self))
+        }
+        return words
+    }
+
     /// Whether the user asked to stop; long work throws `PluginError(.cancelled, …)` soon after.
     public static var isCancelled: Bool {
         guard let progress = service(MT_SERVICE_PROGRESS, as: mt_progress.self) else { return false }

@@ -7,6 +7,7 @@ import Host
 import Hub
 import Model
 import PluginAPI
+import Training
 
 /// What commands that run models start from: the installation with its services.
 enum Session {
@@ -108,6 +109,14 @@ enum Session {
                 "bnb_4bit_quant_type": .string(arguments.text("bnb_4bit_quant_type") ?? "nf4"),
                 "bnb_4bit_use_double_quant": .bool(arguments.bool("bnb_4bit_use_double_quant")),
             ], components: registry)
+    }
+
+    /// Puts a PEFT adapter over a model.
+    static func adapt(_ model: Model, _ directory: String, _ registry: Registry) throws {
+        let adapter = try Adapter(directory: directory, components: registry)
+        let kind = adapter.config["peft_type"]?.string?.lowercased() ?? "lora"
+        let tuner = try TunerHandle(id: kind, adapterConfig: adapter.config, components: registry)
+        try adapter.place(over: model, tuner: tuner)
     }
 
     private static func choice(_ arguments: Arguments, _ name: String, _ known: [String]) throws -> String? {

@@ -45,6 +45,18 @@ enum Terminal {
         return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
     }
 
+    /// A line of standard input without its end; nil when the input has ended or a signal came.
+    static func readLine() -> String? {
+        var bytes: [UInt8] = []
+        var byte: UInt8 = 0
+        while true {
+            let count = read(0, &byte, 1)
+            if count < 0 || (count == 0 && bytes.isEmpty) { return nil }
+            if count == 0 || byte == 0x0A { return String(decoding: bytes, as: UTF8.self) }
+            bytes.append(byte)
+        }
+    }
+
     static func line(_ text: String) { write(text + "\n") }
 
     /// Columns of text, two spaces between them, the last one unpadded.
@@ -58,6 +70,12 @@ enum Terminal {
                 column == row.count - 1 ? cell : cell + String(repeating: " ", count: max(0, widths[column] - cell.count) + 2)
             }.joined()
         }.joined(separator: "\n")
+    }
+
+    /// A line about the work, for a reader: on standard error, so that the output stays what it is.
+    static func note(_ text: String) {
+        var copy = text + "\n"
+        copy.withUTF8 { _ = Glibc.write(2, $0.baseAddress, $0.count) }
     }
 
     static func error(_ text: String) {

@@ -24,7 +24,7 @@ package final class SequenceRunner {
             inputs.positions: try model.device.upload(sequences.flatMap { $0.indices.map(Int32.init) }),
             inputs.segments: try model.device.upload(Self.bounds(sequences)),
         ]
-        let weights = try WeightBinding(graph, model.weights)
+        let weights = try WeightBinding(graph, model)
         try program.run { bound[$0] ?? weights[$0] }
         return try outputs.map { try program.read($0, as: Float.self) }
     }

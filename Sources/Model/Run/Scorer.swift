@@ -53,11 +53,11 @@ package struct SequenceInputs {
 package struct WeightBinding {
     private let buffers: [Value: DeviceBuffer]
 
-    package init(_ graph: Graph, _ weights: WeightStore, except skipped: Set<String> = []) throws {
+    package init(_ graph: Graph, _ model: Model, except skipped: Set<String> = []) throws {
         var buffers: [Value: DeviceBuffer] = [:]
         for value in graph.parameters.values {
             if let parameter = graph.parameter(value), !skipped.contains(parameter.name) {
-                buffers[value] = try weights.buffer(parameter)
+                buffers[value] = try model.adapter?.buffer(parameter.name) ?? model.weights.buffer(parameter)
             }
         }
         self.buffers = buffers

@@ -1,114 +1,127 @@
 import Glibc
+import Host
 import JSON
 import Model
-import PluginKit
+import Serving
 
-/// Answers one prompt, or holds a conversation.
+/// Answers one prompt, holds a conversation, or answers the rows of data sets.
 enum InferCommand: Command {
     static let name = "infer"
-    static let summary = "Chat with a model, or complete a prompt"
+    static let summary = "Chat with a model, complete a prompt, or answer a data set"
     static let operands = "[PROMPT]"
     static let flags =
         Session.modelFlags + [
+            Flag("adapters", .text, "PEFT adapter directory to put over the model"),
             Flag("system", .text, "System message"),
-            Flag("raw", .boolean, "Complete the text as it stands, without the chat template", default: "false"),
-            Flag("max_new_tokens", .integer, "Most tokens to generate", default: "256", aliases: ["max_tokens"]),
-            Flag("temperature", .number, "0 takes the likeliest token", default: "0"),
-            Flag("top_k", .integer, "Choose among this many; 0 = all", default: "0"),
-            Flag("top_p", .number, "Choose among the likeliest that make up this share", default: "1"),
-            Flag("repetition_penalty", .number, "Above 1 avoids repeating", default: "1"),
+            Flag("raw", .boolean, "Continue the text as it stands, without the chat template", default: "false"),
+            Flag("enable_thinking", .boolean, "What the template is told about thinking"),
+            Flag("max_new_tokens", .integer, "Most tokens to generate; as many as there is room for when not given", aliases: ["max_tokens"]),
+            Flag("temperature", .number, "0 takes the likeliest token; from generation_config.json when not given"),
+            Flag("top_k", .integer, "Choose among this many; 0 = all"),
+            Flag("top_p", .number, "Choose among the likeliest that make up this share; 1 = all"),
+            Flag("min_p", .number, "Choose among those with this share of the likeliest one's probability; 0 = all"),
+            Flag("repetition_penalty", .number, "Above 1 avoids repeating"),
+            Flag("presence_penalty", .number, "Above 0 avoids tokens that were generated"),
+            Flag("frequency_penalty", .number, "Above 0 avoids tokens the more often they were generated"),
+            Flag("stop_words", .list, "Texts that end the answer"),
             Flag("seed", .integer, "Seed of the choice", default: "42"),
+            Flag("logprobs", .boolean, "Report log-probabilities, with --json or --result_path", default: "false"),
+            Flag("top_logprobs", .integer, "And those of so many likeliest tokens", default: "0"),
+            Flag("ignore_eos", .boolean, "Go on behind end tokens", default: "false"),
+            Flag("stream", .boolean, "Show the answer as it comes", default: "true"),
+            Flag("val_dataset", .list, "Data sets to answer: files, directories or names", aliases: ["dataset"]),
+            Flag("result_path", .text, "JSONL file for the results of a data set; standard output without it"),
+            Flag("max_batch_size", .integer, "Rows of a data set that are worked on at once", default: "8"),
+            Flag("max_model_len", .integer, "Longest prompt and answer together; the model's own when not given", aliases: ["max_length"]),
+            Flag("max_tokens_per_step", .integer, "Tokens that run at once: prompts are read in pieces of this size", default: "512"),
+            Flag("cache_bytes", .integer, "Bytes for keys and values; a quarter of what is free at most when not given"),
+            Flag("infer_backend", .text, "Engine plugin", default: "native"),
         ]
 
     static func run(_ arguments: Arguments) throws {
-        let model = try Session.model(arguments, try Session.registry(arguments))
-        let session = try Conversation(model, arguments)
-        if !arguments.positional.isEmpty {
-            return try session.answer(arguments.positional.joined(separator: " "))
+        let registry = try Session.registry(arguments)
+        let runners = ModelRunnerService(.shared, components: registry)
+        let model = try Session.model(arguments, registry)
+        if let adapter = arguments.text("adapters") { try Session.adapt(model, adapter, registry) }
+        let isBatch = arguments.has("val_dataset")
+        var options = JSONObject([("max_sequences", .int(Int64(isBatch ? arguments.int("max_batch_size") ?? 8 : 1)))])
+        for key in ["max_model_len", "max_tokens_per_step", "cache_bytes"] {
+            if let value = arguments.int(key) { options[key] = .int(Int64(value)) }
         }
-        let isTerminal = isatty(0) == 1
-        if !isTerminal {
-            return try session.answer(try Input.lines("-").joined(separator: "\n"))
-        }
-        Terminal.line("/clear forgets the conversation, /system TEXT sets the system message, /quit ends.")
-        while true {
-            Terminal.write("> ")
-            guard let line = readLine() else { return }
-            switch line {
-            case "": continue
-            case "/quit", "/exit", "quit", "exit": return
-            case "/clear": session.clear()
-            case _ where line.hasPrefix("/system "): session.system = String(line.dropFirst(8))
-            case _ where line.hasPrefix("/"): Terminal.line("unknown: \(line)")
-            default: try session.answer(line)
-            }
-        }
+        let service = try TextService(
+            model, runners: runners, engine: try arguments.required("infer_backend"), options: options, components: registry)
+        let settings = settings(arguments)
+        if isBatch { return try InferDataset.run(arguments, service, settings, registry) }
+        Interrupt.catchFromNowOn()
+        let isPiped = isatty(0) == 0
+        if arguments.positional.isEmpty, !isPiped { return try InferChat.run(arguments, service, settings) }
+        let text = arguments.positional.isEmpty ? try Input.text("-") : arguments.positional.joined(separator: " ")
+        try answer(text, arguments, service, settings)
     }
 
-    /// Messages so far, and the model that answers them.
-    private final class Conversation {
-        private let model: Model
-        private let generator: Generator
-        private let form: ChatForm?
-        private let arguments: Arguments
-        private var sampling = Sampling()
-        private var messages: [JSON] = []
-        var system: String?
-
-        init(_ model: Model, _ arguments: Arguments) throws {
-            self.model = model
-            self.arguments = arguments
-            generator = Generator(model)
-            form = arguments.bool("raw") ? nil : try ChatForm(model)
-            system = arguments.text("system")
-            sampling.temperature = arguments.double("temperature") ?? 0
-            sampling.topK = arguments.int("top_k") ?? 0
-            sampling.topP = arguments.double("top_p") ?? 1
-            sampling.repetitionPenalty = arguments.double("repetition_penalty") ?? 1
-            sampling.seed = UInt64(bitPattern: Int64(arguments.int("seed") ?? 42))
+    private static func settings(_ arguments: Arguments) -> GenerationSettings {
+        var settings = GenerationSettings()
+        settings.temperature = arguments.double("temperature")
+        settings.topK = arguments.int("top_k")
+        settings.topP = arguments.double("top_p")
+        settings.minP = arguments.double("min_p")
+        settings.repetitionPenalty = arguments.double("repetition_penalty")
+        settings.presencePenalty = arguments.double("presence_penalty")
+        settings.frequencyPenalty = arguments.double("frequency_penalty")
+        settings.stopWords = arguments.list("stop_words")
+        settings.seed = arguments.int("seed")
+        settings.maximumTokens = arguments.int("max_new_tokens")
+        settings.ignoresEnd = arguments.bool("ignore_eos")
+        if arguments.bool("logprobs") || (arguments.int("top_logprobs") ?? 0) > 0 {
+            settings.logprobs = arguments.int("top_logprobs") ?? 0
         }
+        return settings
+    }
 
-        func clear() { messages = [] }
-
-        func answer(_ text: String) throws {
-            let tokenizer = try model.tokenizer
-            var ids: [Int32]
-            if let form {
-                messages.append(["role": "user", "content": .string(text)])
-                let head: [JSON] = system.map { [["role": "system", "content": .string($0)]] } ?? []
-                ids = try tokenizer.encode(try form.prompt(.array(head + messages)), options: .parseSpecial)
-            } else {
-                ids = try tokenizer.encode(text, options: .addSpecial)
-            }
-            if ids.isEmpty, let bos = tokenizer.bos { ids = [bos] }
-            let decoder = try tokenizer.makeDecoder(skipSpecial: true)
-            var reply = ""
-            let isJSON = arguments.bool("json")
-            let outcome = try generator.generate(
-                ids, sampling: sampling, maximumTokens: arguments.int("max_new_tokens") ?? 256, stops: Set(model.endTokens)
-            ) { id in
-                let piece = try decoder.push(id)
-                reply += piece
-                if !isJSON { Terminal.write(piece) }
-                return true
-            }
-            let rest = try decoder.finish()
-            reply += rest
-            if form != nil { messages.append(["role": "assistant", "content": .string(reply)]) }
-            let rate = Double(outcome.newTokens - 1) / max(1e-9, outcome.seconds - outcome.secondsToFirst)
-            if isJSON {
-                let line: JSON = [
-                    "text": .string(reply), "finish_reason": .string(outcome.end.rawValue),
-                    "prompt_tokens": .int(Int64(outcome.promptTokens)), "completion_tokens": .int(Int64(outcome.newTokens)),
-                    "seconds_to_first_token": .double(outcome.secondsToFirst), "tokens_per_second": .double(max(0, rate)),
-                ]
-                return Terminal.line(line.text())
-            }
-            Terminal.line(rest)
-            if Terminal.isInteractive {
-                let first = Int(outcome.secondsToFirst * 1000)
-                Terminal.line("[\(outcome.promptTokens) + \(outcome.newTokens) tokens, first after \(first) ms, then \(Int(max(0, rate))) tokens/s]")
-            }
+    /// Answers one prompt.
+    private static func answer(
+        _ text: String, _ arguments: Arguments, _ service: TextService, _ settings: GenerationSettings
+    ) throws {
+        let isJSON = arguments.bool("json")
+        let streams = arguments.bool("stream") && !isJSON
+        let onText: (String) -> Void = { if streams { Terminal.write($0) } }
+        let answer: Answer
+        if arguments.bool("raw") {
+            answer = try service.submit(try service.encode(text), settings, onText: onText)
+            try service.finish(answer, isInterrupted: { Interrupt.wasAsked })
+            if answer.end == .error { throw ModelError(.invalid, answer.message, at: "generation") }
+        } else {
+            let session = try ChatSession(service, settings: settings, system: arguments.text("system"))
+            session.variables = variables(arguments)
+            answer = try session.ask(text, isInterrupted: { Interrupt.wasAsked }, onText: onText)
         }
+        if isJSON { return Terminal.line(try report(answer, service, settings).text()) }
+        Terminal.line(streams ? "" : answer.text)
+        Terminal.note(figures(answer))
+        if answer.end == .cancelled { throw ExitStatus(code: 130) }
+    }
+
+    static func variables(_ arguments: Arguments) -> JSONObject {
+        guard arguments.has("enable_thinking") else { return JSONObject() }
+        return JSONObject([("enable_thinking", .bool(arguments.bool("enable_thinking")))])
+    }
+
+    private static func report(_ answer: Answer, _ service: TextService, _ settings: GenerationSettings) throws -> JSON {
+        var out = JSONObject([
+            ("text", .string(answer.text)), ("finish_reason", .string(answer.end?.rawValue ?? "")),
+            ("ids", .array(answer.tokens.map { .int(Int64($0)) })), ("prompt_tokens", .int(Int64(answer.promptCount))),
+            ("completion_tokens", .int(Int64(answer.tokens.count))), ("seconds_to_first_token", .double(answer.secondsToFirst ?? 0)),
+            ("seconds", .double(answer.seconds)), ("tokens_per_second", .double(answer.rate)),
+        ])
+        if settings.logprobs != nil { out["logprobs"] = try service.logprobs(answer) }
+        return .object(out)
+    }
+
+    /// One line on how fast it was.
+    static func figures(_ answer: Answer) -> String {
+        let first = Int((answer.secondsToFirst ?? answer.seconds) * 1000)
+        let rate = Double(Int(answer.rate * 10)) / 10
+        let cut = answer.end == .length ? ", cut at the limit" : answer.end == .cancelled ? ", interrupted" : ""
+        return "[\(answer.promptCount) + \(answer.tokens.count) tokens, first after \(first) ms, then \(rate) tokens/s\(cut)]"
     }
 }

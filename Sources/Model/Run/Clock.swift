@@ -1,0 +1,10 @@
+import Glibc
+
+/// Seconds of a clock that only goes forward.
+package enum Clock {
+    package static var now: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}

@@ -1,0 +1,94 @@
+internal import Graph
+
+/// A model's graph for one shape of step over a paged cache, ready to run.
+final class CompiledStep {
+    /// When it ran last, counted in runs.
+    var lastRun = 0
+    private let shape: StepShape
+    private let program: Program
+    private let logits: Value?
+    private let inputs: Inputs
+    private let buffers: [Value: DeviceBuffer]
+    private let weights: WeightBinding
+
+    private struct Inputs {
+        let ids, positions, segments, slots, context, table, logitRows: DeviceBuffer
+    }
+
+    init(_ model: Model, _ shape: StepShape, _ cache: PagedCache, _ arena: SharedArena) throws {
+        self.shape = shape
+        let graph = model.makeGraph()
+        func ints(_ name: String, _ dims: Int...) -> Value { graph.input(name, ValueType(dims, .i32)) }
+        let sequence = SequenceInputs(graph, tokens: shape.tokens, segments: shape.sequences)
+        let slots = ints("slots", shape.tokens)
+        let context = ints("context", shape.sequences)
+        let table = ints("block_table", shape.sequences, shape.tableWidth)
+        let logitRows = ints("logit_rows", max(1, shape.logits))
+        var buffers: [Value: DeviceBuffer] = [:]
+        graph.attention = { [unowned graph] given, attributes in
+            guard case .int(let layer)? = attributes.first(where: { $0.0 == "layer" })?.1, cache.layers.indices.contains(layer) else {
+                throw ModelError(.unsupported, "attention names no layer of the model's description", at: "attention")
+            }
+            func stored(_ name: String, _ like: Value, _ buffer: DeviceBuffer) -> Value {
+                let heads = graph.shape(like)
+                let type = ValueType([cache.blocks, heads[1], cache.blockSize, heads[2]], cache.type)
+                let value = graph.input("\(name)/\(layer)", type)
+                buffers[value] = buffer
+                return value
+            }
+            let kept = attributes.filter { ["scale", "window", "softcap"].contains($0.0) }
+            return try graph.emit(
+                "attention_paged",
+                [
+                    given[0], given[1], given[2], stored("k_cache", given[1], cache.layers[layer].k),
+                    stored("v_cache", given[2], cache.layers[layer].v), slots, sequence.segments, context, table,
+                    given.count > 5 ? given[5] : .none,
+                ], kept + [("block_size", .int(cache.blockSize))])[0]
+        }
+        let hidden = try model.family.build(
+            in: graph, ids: sequence.ids, positions: sequence.positions, segments: sequence.segments)
+        var output = hidden[0]
+        if shape.logits > 0 {
+            output = try model.head(graph, try graph.emit("embedding", [hidden[0], logitRows])[0])
+        }
+        logits = shape.logits > 0 ? output : nil
+        graph.settleLayouts()
+        program = try Program(graph, outputs: [output], device: model.device, arena: arena)
+        weights = try WeightBinding(graph, model)
+        func room(_ value: Value) throws -> DeviceBuffer {
+            let buffer = try model.device.allocate(max(4, graph.type(value).byteCount))
+            buffers[value] = buffer
+            return buffer
+        }
+        inputs = Inputs(
+            ids: try room(sequence.ids), positions: try room(sequence.positions), segments: try room(sequence.segments),
+            slots: try room(slots), context: try room(context), table: try room(table), logitRows: try room(logitRows))
+        self.buffers = buffers
+    }
+
+    func run(_ rows: StepRows) throws -> UnsafeMutablePointer<Float>? {
+        try inputs.ids.write(UnsafeRawBufferPointer(rows.ids))
+        try inputs.positions.write(UnsafeRawBufferPointer(rows.positions))
+        try inputs.slots.write(UnsafeRawBufferPointer(rows.slots))
+        try inputs.logitRows.write(UnsafeRawBufferPointer(rows.logitRows))
+        // Sequences that fill the shape up are empty.
+        let missing = shape.sequences - rows.context.count
+        try inputs.segments.write(Array(rows.segments) + [Int32](repeating: Int32(rows.ids.count), count: missing))
+        try inputs.context.write(Array(rows.context) + [Int32](repeating: 0, count: missing))
+        if rows.tableWidth == shape.tableWidth {
+            try inputs.table.write(UnsafeRawBufferPointer(rows.blockTable))
+        } else {
+            var table = [Int32](repeating: 0, count: rows.context.count * shape.tableWidth)
+            for s in rows.context.indices {
+                for b in 0..<rows.tableWidth { table[s * shape.tableWidth + b] = rows.blockTable[s * rows.tableWidth + b] }
+            }
+            try inputs.table.write(table)
+        }
+        try program.run { buffers[$0] ?? weights[$0] }
+        guard let logits else { return nil }
+        guard let address = program.address(logits) else {
+            throw ModelError(.unsupported, "the device's memory cannot be read in place", at: "logits")
+        }
+        return address.assumingMemoryBound(to: Float.self)
+    }
+}
