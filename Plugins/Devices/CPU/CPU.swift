@@ -33,7 +33,7 @@ final class CPU: DeviceBackend {
     }
 
     func allocate(device: Int, size: Int) throws -> DeviceMemory {
-        try CPUMemory(size: size)
+        try CPUMemory(size: size, hugeFrom: 32 << 20)
     }
 
     func memory(device: Int) -> (used: Int, total: Int) {
@@ -53,22 +53,28 @@ final class CPU: DeviceBackend {
     func compile(device: Int, _ steps: [ScheduledStep]) throws -> any DeviceProgram { try CPUProgram(steps) }
 }
 
-/// Zeroed memory: in 2 MiB pages when it is large.
+/// Zeroed memory: in 2 MiB pages when it is large. Weights are read whole, and gain by them from the first MiB; a cache may
+/// never be filled, and each page that is touched is cleared whole.
 class CPUMemory: DeviceMemory {
     /// Bytes that all of them hold.
     static let allocated = Atomic<Int>(0)
-    private static let hugeFrom = 1 << 20
-    private let isHuge: Bool
+    private let form: Form
+    private enum Form { case heap, pages, huge }
 
-    init(size: Int) throws {
-        isHuge = size >= Self.hugeFrom
+    init(size: Int, hugeFrom: Int = 1 << 20) throws {
+        form = size >= hugeFrom ? .huge : size >= 1 << 20 ? .pages : .heap
         var memory: UnsafeMutableRawPointer?
         // No processor has 2^46 bytes: a larger size is an overflow of the caller's.
         if size >= 0, size < 1 << 46 {
-            if isHuge {
-                memory = mk_huge_alloc(size)
-            } else if posix_memalign(&memory, 64, max(64, size)) == 0 {
-                memory?.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+            switch form {
+            case .huge: memory = mk_huge_alloc(size)
+            case .pages:
+                let area = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                memory = area == MAP_FAILED ? nil : area
+            case .heap:
+                if posix_memalign(&memory, 64, max(64, size)) == 0 {
+                    memory?.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+                }
             }
         }
         guard let memory else {
@@ -81,6 +87,10 @@ class CPUMemory: DeviceMemory {
 
     deinit {
         Self.allocated.wrappingSubtract(size, ordering: .relaxed)
-        if isHuge { mk_huge_free(address, size) } else { free(address) }
+        switch form {
+        case .huge: mk_huge_free(address, size)
+        case .pages: if let address { munmap(address, size) }
+        case .heap: free(address)
+        }
     }
 }
