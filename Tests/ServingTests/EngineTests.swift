@@ -1,5 +1,4 @@
 import Glibc
-import Graph
 import Host
 import JSON
 import Model
@@ -9,15 +8,11 @@ import Serving
 import Testing
 
 /// The engine over real graphs: tiny random models whose greedy continuations transformers computed (Tests/Oracles/families.py).
-@Suite struct EngineTests {
+@Suite(.serialized) struct EngineTests {
     let components: Registry
     let runners: ModelRunnerService
 
-    init() throws {
-        Services.shared.register("martlet.graph/1", at: GraphService.table)
-        components = Registry(try .standard())
-        runners = ModelRunnerService(.shared, components: components)
-    }
+    init() throws { (components, runners) = try Installed.opened() }
 
     private static let goldens = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/families/"
 
@@ -25,8 +20,6 @@ import Testing
         let model: Model
         let prompts: [[Int32]]
         let greedy: [Int32]
-        /// Tokens whose lead over the second one is more than rounding.
-        let certain: Int
     }
 
     private func golden(_ variant: String) throws -> Golden {
@@ -36,10 +29,9 @@ import Testing
             let bytes = try expected.bytes(of: try #require(expected.tensors[name]))
             return (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self) }
         }
-        let gaps = try expected.floats(try #require(expected.tensors["greedy_gap"]))
         return Golden(
             model: try Model(path: folder, components: components), prompts: [try numbers("ids.0"), try numbers("ids.1")],
-            greedy: try numbers("greedy"), certain: gaps.firstIndex { $0 < 1e-4 } ?? gaps.count)
+            greedy: try numbers("greedy"))
     }
 
     private func engine(_ model: Model, _ options: [(String, JSON)] = []) throws -> EngineHandle {
@@ -72,15 +64,27 @@ import Testing
 
     private static let sampling: JSON = ["max_tokens": 64, "ignore_eos": true]
 
-    @Test(arguments: [
-        "llama", "mistral-window", "gemma2", "gemma3_text", "qwen2-window", "qwen3_moe", "mixtral", "deepseek_v3", "cohere2",
-        "phi3-window-gqa", "olmoe", "gpt2", "glm4", "starcoder2",
-    ])
-    func greedyTokensEqualTransformersWhateverTheChunks(variant: String) throws {
+    /// Every variant whose continuation is known. `llama-rope-dynamic` has none: its frequencies depend on the current length.
+    private static let variants: [String] = {
+        guard let folder = opendir(goldens) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            let isOther = ["classifier", "reward", "embedding", "mlm", "bert", "roberta", "dynamic"].contains { name.contains($0) }
+            if !isOther, !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
+    }()
+
+    @Test(arguments: variants) func greedyTokensEqualTransformersWhateverTheChunks(variant: String) throws {
         let golden = try golden(variant)
-        #expect(golden.certain > 8)
-        let wanted = Array(golden.greedy[..<golden.certain])
-        for (budget, block) in [(512, 32), (5, 16)] {
+        #expect(golden.greedy.count == 64 && Self.variants.count > 50)
+        // LongRoPE takes other frequencies past the trained length: in pieces, a prompt's beginning is read before that is known.
+        let forms = variant == "phi3-longrope-long" ? [(512, 32)] : [(512, 32), (5, 16)]
+        for (budget, block) in forms {
             let engine = try engine(
                 golden.model,
                 [("max_tokens_per_step", .int(Int64(budget))), ("block_size", .int(Int64(block))), ("max_model_len", 128)])
@@ -89,8 +93,8 @@ import Testing
                 try engine.submit($0, sampling: Self.sampling)
             }
             let found = try finish(engine, requests)
-            #expect(Array(found[0].prefix(golden.certain)) == wanted, "\(budget) tokens a step")
-            #expect(found[0] == found[2])
+            #expect(found[0] == golden.greedy, "\(budget) tokens a step")
+            #expect(found[2] == golden.greedy, "\(budget) tokens a step")
             #expect(found[1].count == 64)
         }
     }

@@ -7,10 +7,11 @@ import Synchronization
 /// The service martlet.model-runner/1: runs models for engines.
 package final class ModelRunnerService: @unchecked Sendable {
     private let components: any ComponentSource
-    /// Models that are open already, by the number that stands for them in an engine's options.
-    private let lent = Mutex<[Int: Lent]>([:])
+    /// Models that are open already, by the number that stands for them in an engine's options. Engines ask whichever service
+    /// was registered last, so all share them; who lends a model keeps it.
+    private static let lent = Mutex<[Lent]>([])
 
-    private struct Lent: @unchecked Sendable { let model: Model }
+    private struct Lent: @unchecked Sendable { weak var model: Model? }
 
     /// Registers the service; do it before an engine plugin is opened.
     package init(_ services: Services, components: any ComponentSource) {
@@ -21,20 +22,21 @@ package final class ModelRunnerService: @unchecked Sendable {
     /// Lends an open model to engines.
     /// - Returns: What to put into an engine's options.
     package func lend(_ model: Model) -> JSON {
-        let number = lent.withLock { lent in
-            let number = (lent.keys.max() ?? 0) + 1
-            lent[number] = Lent(model: model)
-            return number
+        let entry = Lent(model: model)
+        let number = Self.lent.withLock { lent in
+            lent.append(entry)
+            return lent.count - 1
         }
         return ["model": .string(model.path), "open_model": .int(Int64(number))]
     }
 
     private func model(_ options: JSON) throws -> Model {
         if let number = options["open_model"]?.int {
-            guard let found = lent.withLock({ $0[number] }) else {
+            let entry = Self.lent.withLock { $0.indices.contains(number) ? $0[number] : nil }
+            guard let model = entry?.model else {
                 throw PluginError(.notFound, "no open model has the number \(number)", at: "open_model")
             }
-            return found.model
+            return model
         }
         guard let path = options["model"]?.string else {
             throw PluginError(.invalid, "the options name no model; wanted \"model\": a path", at: "options")

@@ -8,6 +8,12 @@ public struct EngineRequest: Sendable {
     public let sampling: JSON
     /// Requests share cached prefixes only under one salt.
     public let salt: String
+
+    public init(prompt: [Int32], sampling: JSON = [:], salt: String = "") {
+        self.prompt = prompt
+        self.sampling = sampling
+        self.salt = salt
+    }
 }
 
 /// Why a request ended.

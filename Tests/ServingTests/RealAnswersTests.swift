@@ -1,5 +1,4 @@
 import Glibc
-import Graph
 import Host
 import JSON
 import Model
@@ -16,17 +15,13 @@ func outside(_ variable: String, beside: String, _ path: String) -> String? {
 }
 
 /// Published models, against llama.cpp and transformers in f32 (Tests/Oracles/real_models.py).
-@Suite struct RealModelTests {
+@Suite(.serialized) struct RealAnswersTests {
     let components: Registry
     let runners: ModelRunnerService
 
-    init() throws {
-        Services.shared.register("martlet.graph/1", at: GraphService.table)
-        components = Registry(try .standard())
-        runners = ModelRunnerService(.shared, components: components)
-    }
+    init() throws { (components, runners) = try Installed.opened() }
 
-    private static func model(_ name: String) -> String? { outside("MARTLET_REAL_MODELS", beside: "assets", name) }
+    private static func model(_ name: String) -> String? { outside("MARTLET_ASSETS", beside: "assets", name) }
     private static let stories = outside("MARTLET_SHARED_DATA", beside: "shared/data", "weights/stories260K")
     private static let models = [
         ("smollm2-135m-instruct", "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), ("gemma3-270m", "gemma3-270m/gemma-3-270m-q4_k_m.gguf"),
