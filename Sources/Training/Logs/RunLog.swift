@@ -14,8 +14,7 @@ package final class RunLog {
         case note(String)
     }
 
-    private let descriptor: Int32
-    private let path: String
+    private let file: LineFile
     private var loggers: [LoggerHandle]
     private let index: RunIndex?
     private let watch: (Event) -> Void
@@ -28,24 +27,18 @@ package final class RunLog {
         directory: String, continues: Bool, loggers: [LoggerHandle] = [], index: RunIndex? = nil,
         watch: @escaping (Event) -> Void = { _ in }
     ) throws {
-        path = System.join(directory, "logging.jsonl")
-        descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (continues ? O_APPEND : O_TRUNC), 0o644)
-        guard descriptor >= 0 else { throw System.error(path, "opening", wanted: "a file that may be written") }
+        file = try LineFile(System.join(directory, "logging.jsonl"), continues: continues)
         self.loggers = loggers
         self.index = index
         self.watch = watch
     }
-
-    deinit { Glibc.close(descriptor) }
 
     func show(_ progress: RunProgress) { watch(.progress(progress)) }
     func note(_ text: String) { watch(.note(text)) }
 
     /// Logs a record. A logger that fails is named and left out from then on: that must not end a run.
     package func write(_ record: JSON) throws {
-        var line = record.text() + "\n"
-        let isWritten = line.withUTF8 { Glibc.write(descriptor, $0.baseAddress, $0.count) == $0.count }
-        guard isWritten else { throw System.error(path, "writing", wanted: "a whole line written") }
+        try file.write(record.text())
         watch(.record(record))
         var timed = record.object ?? JSONObject()
         timed["time"] = .double(Self.seconds)
@@ -85,7 +78,7 @@ package final class RunLog {
     package func close(_ ending: String) throws {
         flush()
         inIndex { try $0.end(ending) }
-        guard fsync(descriptor) == 0 else { throw System.error(path, "flushing", wanted: "its lines on disk") }
+        try file.flush()
     }
 
     /// Seconds since 1970.

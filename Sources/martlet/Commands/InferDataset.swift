@@ -1,4 +1,5 @@
 import Data
+import Files
 import Glibc
 import Host
 import JSON
@@ -12,22 +13,19 @@ enum InferDataset {
         _ arguments: Arguments, _ service: TextService, _ settings: GenerationSettings, _ registry: Registry
     ) throws {
         let resolver = DatasetResolver()
-        let formats = try RowFormats(
-            registry.componentIDs(kind: MT_KIND_DATASET).compactMap {
-                RowFormat(try registry.component(kind: MT_KIND_DATASET, id: $0))
-            })
+        let formats = try Session.rowFormats(registry)
         let path = arguments.text("result_path")
         let ledger = RejectLedger(path: path.map { $0 + ".rejects.jsonl" })
         let work = try DatasetInference(
             service, settings: settings, isRaw: arguments.bool("raw"),
             datasets: try arguments.list("val_dataset").map(resolver.resolve), formats: formats, system: arguments.text("system"),
             width: arguments.int("max_batch_size") ?? 8, ledger: ledger)
-        let results = try path.map { try RunLog($0) }
+        let results = try path.map { try LineFile($0) }
         Interrupt.catchFromNowOn()
         let start = Clock.now
         var shown = start
         try work.run(isInterrupted: { Interrupt.wasAsked }) { line in
-            if let results { try results.write(line) } else { Terminal.line(line.text()) }
+            if let results { try results.write(line.text()) } else { Terminal.line(line.text()) }
             if Terminal.isInteractive, results != nil, Clock.now - shown > 1 {
                 shown = Clock.now
                 Terminal.write("\r\(work.counts.answered) rows, \(rate(work.counts.newTokens, start)) tokens/s ")
