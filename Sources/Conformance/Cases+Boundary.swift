@@ -77,11 +77,21 @@ extension Case {
             guard count > 0 else { throw Skip(reason: "it has no components") }
             let wanted = (0..<count).map { plugin.describe($0).raw.id.string }
             let wrong = Atomic<Int>(0)
+            let arrived = Atomic<Int>(0)
             nonisolated(unsafe) let shared = plugin
-            ThreadPool(count: 4).parallel(8000) { index, _ in
-                let outcome = shared.describe(index % count)
-                if outcome.status != MT_OK || outcome.raw.id.string != wanted[index % count] {
-                    wrong.add(1, ordering: .relaxed)
+            ThreadPool(count: 4).parallel(4) { _, _ in
+                // All start together; otherwise the first may be through before the others are awake.
+                arrived.add(1, ordering: .relaxed)
+                var patience = 1_000_000
+                while arrived.load(ordering: .relaxed) < 4, patience > 0 {
+                    sched_yield()
+                    patience -= 1
+                }
+                for call in 0..<2000 {
+                    let outcome = shared.describe(call % count)
+                    if outcome.status != MT_OK || outcome.raw.id.string != wanted[call % count] {
+                        wrong.add(1, ordering: .relaxed)
+                    }
                 }
             }
             let failures = wrong.load(ordering: .relaxed)
