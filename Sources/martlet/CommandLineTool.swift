@@ -49,8 +49,11 @@ enum CommandLineTool {
         }
         let arguments: Arguments
         do {
-            let words = try ConfigFile.expanded(rest, takesOperands: command.operandCount.upperBound > 0)
-            arguments = try Arguments(words, flags: command.flags + commonFlags)
+            // A command's own flag goes before the common one of that name.
+            let own = Set(command.flags.map { $0.name })
+            let words = own.contains("config")
+                ? rest : try ConfigFile.expanded(rest, takesOperands: command.operandCount.upperBound > 0)
+            arguments = try Arguments(words, flags: command.flags + commonFlags.filter { !own.contains($0.name) })
         } catch let error as UsageError {
             throw UsageError("\(error). See martlet \(here) --help")
         }

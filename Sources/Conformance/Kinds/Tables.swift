@@ -37,7 +37,7 @@ private struct TableShape {
         MT_KIND_QUANTIZER: shape(mt_quantizer_table.self, []),
         MT_KIND_REWARD: shape(mt_row_table.self, []),
         MT_KIND_TOKENIZER: shape(mt_tokenizer_table.self, []),
-        MT_KIND_TUNER: shape(mt_tuner_table.self, []),
+        MT_KIND_TUNER: shape(mt_tuner_table.self, [\.initial]),
     ]
 
     private static func shape<Table>(_ type: Table.Type, _ optional: [PartialKeyPath<Table>]) -> TableShape {
