@@ -27,6 +27,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Datasets/Parquet", links: ["Files", "Streams"]),
     Plugin(folder: "Datasets/Text", links: ["Streams"]),
     Plugin(folder: "Devices/CPU", links: ["CPUKernels"], exclude: ["Kernels"]),
+    Plugin(folder: "Devices/Reference"),
     Plugin(folder: "Engines/Native", isTestable: true),
     Plugin(folder: "Loggers/Plot", links: ["CPNG"]),
     Plugin(folder: "Loggers/TensorBoard"),
@@ -111,6 +112,9 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
+    .target(name: "Ceilings", path: "Sources/Bench/Ceilings"),
+    .target(
+        name: "Bench", dependencies: ["Ceilings", "Graph", "Host", "JSON"], path: "Sources/Bench", exclude: ["Ceilings"]),
     room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
     room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
@@ -138,8 +142,8 @@ let rooms: [Target] = [
     .executableTarget(
         name: "martlet",
         dependencies: [
-            "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI", "PluginKit",
-            "Serving", "Template", "Training", "YAML",
+            "Bench", "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI",
+            "PluginKit", "Serving", "Template", "Training", "YAML",
         ],
         path: "Sources/martlet"),
 ]
@@ -147,7 +151,6 @@ let rooms: [Target] = [
 /// Targets that several plugins link statically.
 let shared: [Target] = [
     .target(name: "CPUKernels", path: "Plugins/Devices/CPU/Kernels", linkerSettings: [.linkedLibrary("m")]),
-    .executableTarget(name: "kernelbench", dependencies: ["CPUKernels"], path: "Benchmarks/Kernels"),
     .target(
         name: "CheckpointSupport", dependencies: ["Files", "JSON", "PluginKit"], path: "Plugins/Checkpoints/Support"),
     .target(name: "HubSupport", dependencies: ["PluginKit"], path: "Plugins/Hubs/Support"),
@@ -204,6 +207,10 @@ let tests: [Target] = [
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "CommandTests", path: "Tests/CommandTests"),
     .testTarget(name: "EnginesTests", dependencies: ["EnginesNative", "JSON", "PluginKit"], path: "Tests/EnginesTests"),
+    .target(name: "GraphInC", dependencies: ["PluginAPI"], path: "Tests/GraphTests/C"),
+    .testTarget(
+        name: "GraphTests", dependencies: ["Graph", "GraphInC", "Host", "JSON", "PluginAPI", "PluginKit"],
+        path: "Tests/GraphTests", exclude: ["C"]),
     .testTarget(
         name: "ExportTests", dependencies: ["Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/ExportTests"),

@@ -48,7 +48,10 @@ package final class Model {
         guard let chosen = id ?? (ids.contains("cpu") ? "cpu" : ids.first) else {
             throw ModelError(.notFound, "no device plugin is installed", at: "device")
         }
-        return try Device(component: components.component(kind: MT_KIND_DEVICE, id: chosen))
+        // The processor runs what another device lacks.
+        let fallback = chosen != "cpu" && ids.contains("cpu")
+            ? try Device(component: components.component(kind: MT_KIND_DEVICE, id: "cpu")) : nil
+        return try Device(component: components.component(kind: MT_KIND_DEVICE, id: chosen), fallback: fallback)
     }
 
     package var tokenizer: TokenizerHandle {
@@ -64,6 +67,11 @@ package final class Model {
     package func makeGraph() -> Graph {
         let graph = Graph()
         graph.activation = options.activation
+        graph.customOp = { [components] name, graph, inputs, attributes, outputs in
+            guard components.componentIDs(kind: MT_KIND_OP).contains(name) else { return nil }
+            return try PluginOp(component: components.component(kind: MT_KIND_OP, id: name))
+                .emit(graph, inputs, attributes, outputs: outputs)
+        }
         graph.resolveParameter = { [weights] name, shape, flags in try weights.resolve(name, shape, flags) }
         adapter?.attach(to: graph)
         return graph

@@ -3,7 +3,7 @@ import JSON
 
 /// The subcommands, and the way from the command line to one of them.
 enum CommandLineTool {
-    static var commands: [any Command.Type] { [CreateCommand.self, DownloadCommand.self, EstimateMemoryCommand.self, ExportCommand.self, PluginCommand.self, InferCommand.self, RenderCommand.self, RunsCommand.self, ScoreCommand.self, StartCommand.self, TokenizeCommand.self, TrainCommand.self, VerifyCommand.self] }
+    static var commands: [any Command.Type] { [BenchCommand.self, CreateCommand.self, DownloadCommand.self, EstimateMemoryCommand.self, ExportCommand.self, PluginCommand.self, InferCommand.self, RenderCommand.self, RunsCommand.self, ScoreCommand.self, StartCommand.self, TokenizeCommand.self, TrainCommand.self, VerifyCommand.self] }
 
     /// Exit codes: 0 success, 1 the work failed, 2 the command line is wrong, 3 a plugin or plugins.json is refused.
     static func run(_ words: [String]) -> Int32 {

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 @Suite struct NormOpsTests {
-    static let shapes = [(0, 8), (1, 1), (3, 7), (5, 64), (70, 333), (2, 5000)]
+    static let shapes = [(0, 8), (1, 1), (3, 7), (5, 64), (70, 333), (2, 5000), (1600, 4096)]
 
     static func rmsReference(_ x: [Double], _ w: [Double], eps: Double, offset: Double) -> [Double] {
         let inverse = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(x.count) + eps).squareRoot()
@@ -27,16 +27,19 @@ import Testing
                     mk_rms_norm(pool, x, residual, &sum, w, &y, rows, width, 1e-5, 1)
                     mk_layer_norm(pool, x, w, b, &z, rows, width, 1e-5)
                 }
-                for row in 0..<rows {
+                // A large result is stored another way: a few of its rows will do.
+                var (worst, worstCentred) = (0.0, 0.0)
+                for row in stride(from: 0, to: rows, by: rows > 100 ? 397 : 1) {
                     let range = row * width..<(row + 1) * width
                     let input = zip(x[range], residual[range]).map { Double($0 + $1) }
                     let expected = Self.rmsReference(input, w.map(Double.init), eps: 1e-5, offset: 1)
-                    for (y, e) in zip(y[range], expected) { #expect(abs(Double(y) - e) < 2e-6 * max(1, abs(e))) }
+                    for (y, e) in zip(y[range], expected) { worst = max(worst, abs(Double(y) - e) / max(1, abs(e))) }
                     let centred = Self.layerReference(x[range].map(Double.init), w.map(Double.init), eps: 1e-5)
                     for (i, e) in centred.enumerated() {
-                        #expect(abs(Double(z[row * width + i]) - (e + Double(b[i]))) < 5e-6)
+                        worstCentred = max(worstCentred, abs(Double(z[row * width + i]) - (e + Double(b[i]))))
                     }
                 }
+                #expect(worst < 2e-6 && worstCentred < 5e-6)
             }
         }
     }
@@ -110,7 +113,7 @@ import Testing
                     let base = (token * heads + head) * width
                     for j in 0..<pairs {
                         let (a, b) = interleaved ? (2 * j, 2 * j + 1) : (j, j + pairs)
-                        let angle = Double(Float(positions[Int(axis[j]) * tokens + token]) * frequencies[j])
+                        let angle = Double(positions[Int(axis[j]) * tokens + token]) * Double(frequencies[j])
                         let p = Double(x[base + a]), q = Double(x[base + b])
                         #expect(abs(Double(y[base + a]) - 1.5 * (p * cos(angle) - q * sin(angle))) < 1e-6)
                         #expect(abs(Double(y[base + b]) - 1.5 * (q * cos(angle) + p * sin(angle))) < 1e-6)

@@ -47,7 +47,7 @@ import Testing
                             let values = column(o, i), got = Double(y[o * inner + i]), sum = values.reduce(0, +)
                             switch kind {
                             case MK_REDUCE_SUM: #expect(abs(got - sum) < 1e-5 * max(1, Double(n).squareRoot()))
-                            case MK_REDUCE_MEAN: #expect(n == 0 ? got.isNaN : abs(got - sum / Double(n)) < 1e-5)
+                            case MK_REDUCE_MEAN: #expect(n == 0 ? got == 0 : abs(got - sum / Double(n)) < 1e-5)
                             default: #expect(got == values.max() ?? -.infinity)
                             }
                         }
@@ -110,7 +110,7 @@ import Testing
             let to = [Int64(shape[1] * shape[2]), Int64(shape[2]), 1]
             var y = [Float](repeating: -1, count: x.count)
             withPool(threads: 2) { mk_copy_nd($0, x, MK_DTYPE_F32, from, &y, MK_DTYPE_F32, to, shape.map(Int64.init), 3) }
-            for i in stride(from: 0, to: x.count, by: 7) {
+            for i in x.indices {
                 let index = [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]]
                 #expect(y[i] == x[zip(index, from).reduce(0) { $0 + $1.0 * Int($1.1) }])
             }

@@ -2,6 +2,7 @@ import CPUKernels
 import PluginAPI
 import PluginKit
 
+/// Row-major strides in elements.
 private func compactStrides(_ shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
     for i in shape.indices.dropLast().reversed() { strides[i] = strides[i + 1] * shape[i + 1] }
@@ -9,7 +10,7 @@ private func compactStrides(_ shape: [Int]) -> [Int] {
 }
 
 /// A copy between strided views of 4-byte elements.
-private struct StridedCopy {
+struct StridedCopy {
     let shape, from, to: [Int64]
     let fromOffset, toOffset: Int
 
@@ -19,6 +20,13 @@ private struct StridedCopy {
         self.to = (shape.isEmpty ? [1] : to).map(Int64.init)
         self.fromOffset = fromOffset
         self.toOffset = toOffset
+    }
+
+    /// `shape` with its axes in another order.
+    init(permuting shape: [Int], _ order: [Int]) {
+        let strides = compactStrides(shape)
+        let permuted = order.map { shape[$0] }
+        self.init(shape: permuted, from: order.map { strides[$0] }, to: compactStrides(permuted))
     }
 
     func run(_ run: Run, _ source: Place, _ target: Place) {
@@ -45,11 +53,8 @@ let copyBuilders: [String: KernelBuilder] = [
     },
     "transpose": KernelBuilder { step in
         let (x, y) = (try step.place(input: 0), try step.place(output: 0))
-        let strides = compactStrides(step.shape(0))
-        let shape = step.outputs[0].shape
         try check(step)
-        let copy = StridedCopy(
-            shape: shape, from: step.ints("permutation").map { strides[$0] }, to: compactStrides(shape))
+        let copy = StridedCopy(permuting: step.shape(0), step.ints("permutation"))
         return { run in copy.run(run, x, y) }
     },
     "slice": KernelBuilder { step in

@@ -1,34 +1,53 @@
 import CPUKernels
 import PluginKit
 
-/// [outer, n, inner] of adjacent axes that are joined.
+/// The axes of a reduction as [outer, n, inner], of which the middle one is joined.
 private struct Extents {
     let outer, n, inner: Int
+    /// The order in which the axes must stand first; nil when those that are joined are neighbours already.
+    let order: [Int]?
 
-    init(_ step: ScheduledStep) throws {
+    init(_ step: ScheduledStep) {
         let shape = step.shape(0)
-        let given = step.ints("axes").map { $0 < 0 ? $0 + shape.count : $0 }.sorted()
-        let axes = given.isEmpty ? Array(shape.indices) : given
-        guard let first = axes.first, let last = axes.last else {
-            (outer, n, inner) = (1, 1, 1)
-            return
+        let given = step.ints("axes").map { $0 < 0 ? $0 + shape.count : $0 }
+        let joined = Set(given.isEmpty ? Array(shape.indices) : given)
+        // Axes of size 1 move nothing.
+        let wide = joined.filter { shape[$0] != 1 }.sorted()
+        let (first, last) = (wide.first ?? 0, wide.last ?? -1)
+        if (first...max(first, last)).allSatisfy({ joined.contains($0) || shape.isEmpty || shape[$0] == 1 }) || wide.isEmpty {
+            order = nil
+            outer = shape[..<first].reduce(1, *)
+            n = wide.reduce(1) { $0 * shape[$1] }
+            inner = shape[max(first, last + 1)...].reduce(1, *)
+        } else {
+            let kept = shape.indices.filter { !joined.contains($0) }
+            order = kept + wide
+            outer = kept.reduce(1) { $0 * shape[$1] }
+            n = wide.reduce(1) { $0 * shape[$1] }
+            inner = 1
         }
-        guard last - first + 1 == axes.count else {
-            throw PluginError(.unsupported, "axes \(axes) are not adjacent; transpose first", at: step.name)
-        }
-        outer = shape[..<first].reduce(1, *)
-        n = shape[first...last].reduce(1, *)
-        inner = shape[(last + 1)...].reduce(1, *)
     }
+
+    /// Bytes of the copy in another order.
+    var copyBytes: Int { order == nil ? 0 : (4 * outer * n + 63) / 64 * 64 }
 }
 
 private func reduction(_ kind: mk_reduction) -> KernelBuilder {
     KernelBuilder(
-        scratch: { step, _ in (try? Extents(step)).map { mk_reduce_scratch_bytes($0.outer, $0.n, $0.inner) } ?? 0 }
+        scratch: { step, _ in
+            let e = Extents(step)
+            return e.copyBytes + mk_reduce_scratch_bytes(e.outer, e.n, e.inner)
+        }
     ) { step in
-        let e = try Extents(step)
+        let e = Extents(step)
         let (x, y, scratch) = (try step.place(input: 0), try step.place(output: 0), step.scratchPlace)
-        return { run in mk_reduce(run.pool, kind, run.floats(x), run.floats(y), e.outer, e.n, e.inner, run.raw(scratch)) }
+        let rest = Place(slot: scratch.slot, offset: scratch.offset + e.copyBytes)
+        let copy = e.order.map { StridedCopy(permuting: step.shape(0), $0) }
+        return { run in
+            if let copy { copy.run(run, x, scratch) }
+            let from = copy == nil ? x : scratch
+            mk_reduce(run.pool, kind, run.floats(from), run.floats(y), e.outer, e.n, e.inner, run.raw(rest))
+        }
     }
 }
 
@@ -47,7 +66,14 @@ let reduceBuilders: [String: KernelBuilder] = [
     "sum": reduction(MK_REDUCE_SUM), "mean": reduction(MK_REDUCE_MEAN), "reduce_max": reduction(MK_REDUCE_MAX),
     "softmax": rowwise { mk_softmax($0, $1, $2, $3, $4) },
     "log_softmax": rowwise { mk_log_softmax($0, $1, $2, $3, $4) },
-    "logsumexp": rowwise { mk_logsumexp($0, $1, $2, $3, $4) },
+    "logsumexp": KernelBuilder { step in
+        let (x, y) = (try step.place(input: 0), try step.place(output: 0))
+        let (count, width) = (step.outputs[0].count, step.shape(0).last ?? 1)
+        return { run in
+            if width == 0 { return mk_fill(run.pool, run.floats(y), -.infinity, count) }
+            mk_logsumexp(run.pool, run.floats(x), run.floats(y), count, width)
+        }
+    },
     "cumsum": KernelBuilder { step in
         let (x, y, reverse) = (try step.place(input: 0), try step.place(output: 0), step.bool("reverse"))
         let width = step.shape(0).last ?? 1

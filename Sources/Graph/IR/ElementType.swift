@@ -29,6 +29,26 @@ package struct ValueType: Equatable, Sendable, CustomStringConvertible {
     }
 
     package var count: Int { shape.reduce(1, *) }
+    /// Whether sizes are not negative and the bytes of all elements can be counted.
+    var isCountable: Bool {
+        shape.allSatisfy { $0 >= 0 } && Sizes.product(shape).map { $0 < 1 << 60 } == true
+    }
+    /// As many zeros as it has elements.
+    var zeros: [Double] { [Double](repeating: 0, count: count) }
     package var byteCount: Int { count * element.size }
     package var description: String { "\(element.name) [\(shape.map(String.init).joined(separator: ", "))]" }
+}
+
+/// Arithmetic on sizes that come from outside.
+enum Sizes {
+    /// The product, or nil when it overflows.
+    static func product(_ sizes: [Int]) -> Int? {
+        var result = 1
+        for size in sizes {
+            let (next, overflows) = result.multipliedReportingOverflow(by: size)
+            if overflows { return nil }
+            result = next
+        }
+        return result
+    }
 }

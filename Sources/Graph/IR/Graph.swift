@@ -85,6 +85,8 @@ package final class Graph {
     /// u32 [2]: the seed that dropout and uniform nodes without one of their own draw from, each in a stream of its own.
     package var seed: Value?
     private var nextStream = 0
+    /// Plugins' ops that are being decomposed, outermost first.
+    private var decompositions: [String] = []
     /// The first failure of a build through the C interface.
     package var failure: GraphError?
 
@@ -132,8 +134,8 @@ package final class Graph {
 
     /// A value known now; `bytes` holds its elements in row-major order.
     package func constant(_ type: ValueType, _ bytes: [UInt8]) throws(GraphError) -> Value {
-        guard bytes.count == type.byteCount else {
-            throw error(.invalid, "a constant \(type) takes \(type.byteCount) bytes, found \(bytes.count)", "constant")
+        guard type.isCountable, bytes.count == type.byteCount else {
+            throw error(.invalid, "a constant \(type) takes \(type.isCountable ? "\(type.byteCount)" : "too many") bytes, found \(bytes.count)", "constant")
         }
         return add(type, .constant(bytes))
     }
@@ -151,6 +153,9 @@ package final class Graph {
                     .invalid, "parameter \"\(full)\" was \(self.shape(known)) before, wanted now as \(shape)", "parameter")
             }
             return known
+        }
+        guard ValueType(shape).isCountable else {
+            throw error(.invalid, "parameter \"\(full)\" of shape \(shape) is too large", "parameter")
         }
         var parameter = Parameter(name: full, shape: shape, isTransposed: flags.contains(.transposed))
         if let resolve = resolveParameter {
@@ -189,7 +194,7 @@ package final class Graph {
         _ opName: String, _ inputs: [Value], _ attributes: [(String, AttributeValue)] = [], outputs: Int = 1
     ) throws -> [Value] {
         guard let op = Op.named(opName) else {
-            if let custom = try customOp?(opName, self, inputs, attributes, outputs) { return custom }
+            if let custom = try decompose(opName, inputs, attributes, outputs) { return custom }
             throw error(.unknown, "unknown op\(Op.nearest(to: opName).map { "; did you mean \"\($0)\"?" } ?? "")", opName)
         }
         if opName == "attention", let attention { return [try attention(inputs, attributes)] }
@@ -204,6 +209,22 @@ package final class Graph {
             return try emit(op, inputs, attributes + [("activation", .string(activation))])
         }
         return try emit(op, inputs, attributes)
+    }
+
+    /// Emits a plugin's op by its decomposition; nil when no plugin has it.
+    private func decompose(
+        _ name: String, _ inputs: [Value], _ attributes: [(String, AttributeValue)], _ outputs: Int
+    ) throws -> [Value]? {
+        guard let customOp else { return nil }
+        for (i, input) in inputs.enumerated() where !input.isNone && !contains(input) {
+            throw error(.invalid, "input \(i) is no value of this graph", name)
+        }
+        guard decompositions.count < 16 else {
+            throw error(.invalid, "decompositions nest too deeply: \(decompositions.joined(separator: " → "))", name)
+        }
+        decompositions.append(name)
+        defer { decompositions.removeLast() }
+        return try customOp(name, self, inputs, attributes, outputs)
     }
 
     package func emit(_ op: Op, _ given: [Value], _ attributes: [(String, AttributeValue)]) throws(GraphError) -> [Value] {
@@ -222,11 +243,16 @@ package final class Graph {
             let checked = try Attributes(attributes, rules: op.attributes)
             let context = Op.Inference(types: inputs.map { $0.isNone ? nil : type($0) }, attributes: checked, op: op)
             let results = try op.infer(context)
+            if let impossible = results.first(where: { !$0.isCountable }) {
+                throw GraphError(.invalid, "the result would be \(impossible), which no memory holds")
+            }
             let values = results.map { add($0, producer: nodes.count) }
             nodes.append(Node(op: op, inputs: inputs, outputs: values, attributes: checked, block: openBlocks[openBlocks.count - 1]))
             return values
         } catch {
-            throw self.error(error.code, error.message, op.name)
+            let names = inputs.compactMap { parameter($0)?.name }
+            let over = names.isEmpty ? "" : "; its parameters are \(names.joined(separator: ", "))"
+            throw self.error(error.code, error.message + over, op.name)
         }
     }
 

@@ -38,6 +38,8 @@ package struct Op: Sendable {
         self.reference = reference
     }
 
+    /// Whether gradients flow through it.
+    package var isDifferentiable: Bool { gradient != nil }
     /// Whether the op lets a device round its factors.
     var takesActivation: Bool { attributes.contains { $0.name == "activation" } }
 
@@ -48,8 +50,13 @@ package struct Op: Sendable {
     /// Every op, by name.
     package static let table: [String: Op] = Dictionary(
         uniqueKeysWithValues: all.map { ($0.name, $0) })
-    package static let all: [Op] =
-        elementwiseOps + shapeOps + reduceOps + productOps + normOps + attentionOps + lossOps + rowOps + convolutionOps + blockOps
+    package static let all: [Op] = groups.flatMap(\.ops)
+    /// The ops under the headings of their documentation.
+    package static let groups: [(title: String, ops: [Op])] = [
+        ("Elementwise", elementwiseOps), ("Shapes", shapeOps), ("Reductions", reduceOps), ("Products", productOps),
+        ("Norms and positions", normOps), ("Attention", attentionOps), ("Losses", lossOps), ("Rows and columns", rowOps),
+        ("Convolution", convolutionOps), ("Blocks of eight-bit states", blockOps),
+    ]
 
     package static func named(_ name: String) -> Op? { table[name] }
 
@@ -149,6 +156,15 @@ extension Op {
         /// The gradient of the first output.
         var dy: Value { (outputs.first ?? nil) ?? .none }
         var y: Value { node.outputs[0] }
+
+        /// Throws when the loss depends on an output that has no gradient, which must not be lost in silence.
+        func onlyFirstOutput() throws {
+            if let other = outputs.indices.dropFirst().first(where: { outputs[$0] != nil }) {
+                throw graph.error(
+                    .unsupported, "the loss depends on output \(other), which has no gradient; detach it or use output 0",
+                    node.op.name)
+            }
+        }
 
         func emit(_ op: String, _ inputs: Value..., with attributes: [(String, AttributeValue)] = []) throws -> Value {
             try graph.emit(op, inputs, attributes)[0]

@@ -39,14 +39,15 @@ private let attentionOp = Op(
         return [ValueType([q[0], q[1], v[2]]), ValueType([q[0], q[1]])]
     },
     gradient: { d in
+        try d.onlyFirstOutput()
         let inputs = [d.dy] + (0..<5).map { d.input($0) } + [d.node.outputs[0], d.node.outputs[1], d.input(5)]
         let out = try d.graph.emit("attention_backward", inputs, d.attributes.pairs)
         return [out[0], out[1], out[2], nil, nil, d.has(5) ? out[3] : nil]
     },
     reference: { context throws(GraphError) in
         let a = AttentionReference(context, from: 0, sinks: 5)
-        var out = [Double](repeating: 0, count: context.outputs[0].count)
-        var lse = [Double](repeating: 0, count: context.outputs[1].count)
+        var out = context.outputs[0].zeros
+        var lse = context.outputs[1].zeros
         a.forEachRow { t, h, keys in
             let (weights, total) = a.weights(t, h, keys)
             lse[t * a.heads + h] = total
@@ -70,10 +71,10 @@ private let attentionBackwardOp = Op(
     reference: { context throws(GraphError) in
         let a = AttentionReference(context, from: 1, sinks: 8)
         let dout = context.values(0)
-        var dq = [Double](repeating: 0, count: context.outputs[0].count)
-        var dk = [Double](repeating: 0, count: context.outputs[1].count)
-        var dv = [Double](repeating: 0, count: context.outputs[2].count)
-        var dsinks = [Double](repeating: 0, count: context.outputs[3].count)
+        var dq = context.outputs[0].zeros
+        var dk = context.outputs[1].zeros
+        var dv = context.outputs[2].zeros
+        var dsinks = context.outputs[3].zeros
         a.forEachRow { t, h, keys in
             let (weights, total) = a.weights(t, h, keys)
             let kh = h / a.group

@@ -16,8 +16,9 @@ private struct Patches {
         func list(_ name: String, _ fallback: Int) throws(GraphError) -> [Int] {
             let given = attributes.ints(name)
             if given.isEmpty { return [Int](repeating: fallback, count: axes) }
-            guard given.count == axes, given.allSatisfy({ $0 >= fallback }) else {
-                throw GraphError(.invalid, "attribute \"\(name)\" is \(given), wanted \(axes) numbers of at least \(fallback)")
+            guard given.count == axes, given.allSatisfy({ $0 >= fallback && $0 < 1 << 24 }) else {
+                throw GraphError(
+                    .invalid, "attribute \"\(name)\" is \(given), wanted \(axes) numbers from \(fallback) up, below 2^24")
             }
             return given
         }
@@ -90,7 +91,7 @@ private let foldOp = Op(
     },
     gradient: { d in [try d.emit("unfold", d.dy, with: d.attributes.pairs.filter { $0.0 != "shape" })] },
     reference: { context throws(GraphError) in
-        var out = [Double](repeating: 0, count: context.outputs[0].count)
+        var out = context.outputs[0].zeros
         let positions = try Patches(context.outputs[0].shape, context.attributes).positions
         for (value, at) in zip(context.values(0), positions) where at >= 0 { out[at] += value }
         return [out]

@@ -21,6 +21,7 @@ private let labelLogprobsOp = Op(
         return [tokens, tokens, tokens, tokens]
     },
     gradient: { d in
+        try d.onlyFirstOutput()
         let inputs = [d.dy, d.input(0), d.input(1), d.input(2), d.node.outputs[1], d.input(3)]
         let out = try d.graph.emit(
             "label_logprobs_backward", inputs,
@@ -55,7 +56,7 @@ private let labelLogprobsBackwardOp = Op(
         let logits = LogitReference(context, hidden: 1, head: 2, bias: 5)
         let (h, w) = (context.values(1), context.values(2))
         var dh = [Double](repeating: 0, count: h.count)
-        var dw = [Double](repeating: 0, count: context.outputs[1].count)
+        var dw = context.outputs[1].zeros
         let width = logits.width
         for (t, label) in context.ints(3).enumerated() {
             let row = logits.row(t)

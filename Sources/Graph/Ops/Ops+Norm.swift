@@ -127,7 +127,7 @@ private let ropeOp = Op(
         guard 2 * pairs <= x[2] else {
             throw GraphError(.invalid, "\(pairs) frequencies rotate \(2 * pairs) elements, a head has \(x[2])")
         }
-        guard sections.isEmpty || sections.reduce(0, +) == pairs else {
+        guard sections.isEmpty || (sections.allSatisfy({ (0...pairs).contains($0) }) && sections.reduce(0, +) == pairs) else {
             throw GraphError(.invalid, "sections \(sections) do not add up to the \(pairs) frequencies")
         }
         return [ValueType(x)]

@@ -113,7 +113,7 @@ private func matmulSides(_ shape: [Int], _ transposed: Bool) -> (Int, Int) {
 // MARK: Experts
 
 private let expertLinearOp = Op(
-    "expert_linear", "y[r] = w[expert[r]] x[r]: each row through an expert of its own",
+    "expert_linear", "y[r] = w[expert[r]] x[r]: each row through an expert of its own; 0 without one",
     inputs: ["x [R, K]", "expert i32 [R]", "weight [E, N, K]"],
     infer: { context throws(GraphError) in
         let x = try context.float(0, rank: 2)
@@ -134,7 +134,8 @@ private let expertLinearOp = Op(
         let (k, n) = (context.shape(0)[1], context.shape(2)[1])
         let (x, w) = (context.values(0), context.values(2))
         return [context.ints(1).enumerated().flatMap { r, e in
-            (0..<n).map { column in (0..<k).reduce(0) { $0 + x[r * k + $1] * w[(e * n + column) * k + $1] } }
+            guard (0..<context.shape(2)[0]).contains(e) else { return [Double](repeating: 0, count: n) }
+            return (0..<n).map { column in (0..<k).reduce(0) { $0 + x[r * k + $1] * w[(e * n + column) * k + $1] } }
         }]
     })
 
@@ -152,7 +153,8 @@ private let expertLinearBackwardInputOp = Op(
         let (n, k) = (context.shape(0)[1], context.shape(2)[2])
         let (dy, w) = (context.values(0), context.values(2))
         return [context.ints(1).enumerated().flatMap { r, e in
-            (0..<k).map { column in (0..<n).reduce(0) { $0 + dy[r * n + $1] * w[(e * n + $1) * k + column] } }
+            guard (0..<context.shape(2)[0]).contains(e) else { return [Double](repeating: 0, count: k) }
+            return (0..<k).map { column in (0..<n).reduce(0) { $0 + dy[r * n + $1] * w[(e * n + $1) * k + column] } }
         }]
     })
 
@@ -168,8 +170,8 @@ private let expertOuterOp = Op(
     reference: { context throws(GraphError) in
         let (n, k) = (context.shape(0)[1], context.shape(1)[1])
         let (dy, x) = (context.values(0), context.values(1))
-        var out = [Double](repeating: 0, count: context.outputs[0].count)
-        for (r, e) in context.ints(2).enumerated() {
+        var out = context.outputs[0].zeros
+        for (r, e) in context.ints(2).enumerated() where e >= 0 && e < context.attributes.int("experts") {
             for i in 0..<n { for j in 0..<k { out[(e * n + i) * k + j] += dy[r * n + i] * x[r * k + j] } }
         }
         return [out]

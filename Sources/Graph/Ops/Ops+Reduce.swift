@@ -3,7 +3,7 @@ import Glibc
 /// Ops that join the elements of axes, and the softmax family over the last one.
 let reduceOps: [Op] = [
     reduction("sum", "the sum over axes (all when none is named)") { $0.reduce(0, +) } gradient: { d, stretched, _ in stretched },
-    reduction("mean", "the mean over axes") { $0.isEmpty ? 0 : $0.reduce(0, +) / Double($0.count) } gradient: { d, stretched, count in
+    reduction("mean", "the mean over axes (all when none is named); 0 of nothing") { $0.isEmpty ? 0 : $0.reduce(0, +) / Double($0.count) } gradient: { d, stretched, count in
         try d.emit("scale", stretched, with: [("factor", .float(1 / Double(max(1, count))))])
     },
     reduction("reduce_max", "the largest over axes") { $0.max() ?? -.infinity } gradient: { d, stretched, _ in
@@ -123,7 +123,11 @@ private let logSumExpOp = Op(
         )
         return [try d.emit("mul", d.emit("exp", d.emit("sub", x, y)), dy)]
     },
-    reference: { context throws(GraphError) in [rows(context.values(0), width: lastWidth(context)).map(logSumExp)] })
+    reference: { context throws(GraphError) in
+        let width = lastWidth(context)
+        // Σ of nothing is 0, of which the logarithm is -∞.
+        return [width == 0 ? context.outputs[0].zeros.map { $0 - .infinity } : rows(context.values(0), width: width).map(logSumExp)]
+    })
 
 private let cumsumOp = Op(
     "cumsum", "running sums along the last axis; reverse runs from its end", inputs: ["x"],

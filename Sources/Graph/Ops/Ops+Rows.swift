@@ -31,7 +31,7 @@ private let scatterAddRowsOp = Op(
     gradient: { d in [try d.emit("embedding", d.dy, d.input(1)), nil] },
     reference: { context throws(GraphError) in
         let width = context.shape(0)[1]
-        var out = [Double](repeating: 0, count: context.outputs[0].count)
+        var out = context.outputs[0].zeros
         for (t, id) in context.ints(1).enumerated() where id >= 0 && id < context.attributes.int("rows") {
             for i in 0..<width { out[id * width + i] += context.values(0)[t * width + i] }
         }
@@ -49,7 +49,7 @@ private let scatterColumnsOp = Op(
     gradient: { d in [try d.emit("gather_columns", d.dy, d.input(1)), nil] },
     reference: { context throws(GraphError) in
         let (k, width) = (context.shape(0).last ?? 1, context.attributes.int("width"))
-        var out = [Double](repeating: 0, count: context.outputs[0].count)
+        var out = context.outputs[0].zeros
         for (i, column) in context.ints(1).enumerated() where column >= 0 && column < width {
             out[i / max(1, k) * width + column] += context.values(0)[i]
         }

@@ -8,9 +8,9 @@ private let reshapeOp = Op(
         let type = try context.type(0)
         var shape = context.attributes.ints("shape")
         let unknown = shape.indices.filter { shape[$0] == -1 }
-        let known = shape.filter { $0 != -1 }.reduce(1, *)
+        let known = Sizes.product(shape.filter { $0 != -1 }) ?? 0
         if unknown.count == 1, known > 0, type.count % known == 0 { shape[unknown[0]] = type.count / known }
-        guard shape.allSatisfy({ $0 >= 0 }), shape.reduce(1, *) == type.count else {
+        guard shape.allSatisfy({ $0 >= 0 }), Sizes.product(shape) == type.count else {
             throw GraphError(.invalid, "\(type) has \(type.count) elements, which do not fill shape \(shape)")
         }
         return [ValueType(shape, type.element)]
@@ -84,10 +84,21 @@ private let sliceOp = Op(
 private let sliceGradientOp = Op(
     "slice_gradient", "zeros of `shape` with dy at start ..< end of an axis", inputs: ["dy"],
     attributes: [.required("shape", .ints([]))] + sliceRules,
-    infer: { context throws(GraphError) in [ValueType(context.attributes.ints("shape"), try context.type(0).element)] },
+    infer: { context throws(GraphError) in
+        let full = context.attributes.ints("shape")
+        let axis = try context.axis("axis", rank: full.count)
+        let (start, end) = (context.attributes.int("start"), context.attributes.int("end"))
+        guard !full.isEmpty, start >= 0, start <= end, end <= full[axis] else {
+            throw GraphError(.invalid, "elements \(start) ..< \(end) do not lie in axis \(axis) of shape \(full)")
+        }
+        var part = full
+        part[axis] = end - start
+        try context.expect(0, part)
+        return [ValueType(full, try context.type(0).element)]
+    },
     reference: { context throws(GraphError) in
         let full = context.outputs[0].shape
-        var out = [Double](repeating: 0, count: full.reduce(1, *))
+        var out = context.outputs[0].zeros
         let axis = context.attributes.int("axis")
         let at = slicePositions(
             full, axis: axis < 0 ? axis + full.count : axis, start: context.attributes.int("start"),
@@ -129,7 +140,7 @@ private let concatOp = Op(
     },
     reference: { context throws(GraphError) in
         let full = context.outputs[0].shape
-        var out = [Double](repeating: 0, count: full.reduce(1, *))
+        var out = context.outputs[0].zeros
         let given = context.attributes.int("axis")
         let axis = given < 0 ? given + full.count : given
         var start = 0

@@ -30,12 +30,11 @@ package struct MemoryPlan {
     ) {
         // Views share their root's memory.
         var root: [Int: (value: Int, offset: Int)] = [:]
-        isView = steps.map { step in
-            guard let offset = Self.viewOffset(graph, step) else { return false }
+        isView = Self.views(graph, steps, kept: kept)
+        for (step, isView) in zip(steps, isView) where isView {
             let input = step.inputs[0].index
             let base = root[input] ?? (input, 0)
-            root[step.outputs[0].index] = (base.value, base.offset + offset)
-            return true
+            root[step.outputs[0].index] = (base.value, base.offset + (Self.viewOffset(graph, step) ?? 0))
         }
         func base(_ value: Int) -> Int { root[value]?.value ?? value }
 
@@ -96,6 +95,21 @@ package struct MemoryPlan {
             if let place = places[view.value] { places[value] = Place(slot: place.slot, offset: place.offset + view.offset) }
         }
         arenaBytes = arena.peak
+    }
+
+    /// For each step whether its output is a part of its input's memory, so that nothing runs. What is kept of the
+    /// caller's memory is copied, because the caller may write there before it reads.
+    static func views(_ graph: Graph, _ steps: [Step], kept: [Value]) -> [Bool] {
+        let kept = Set(kept.map(\.index))
+        var outside: Set<Int> = []
+        return steps.map { step in
+            guard viewOffset(graph, step) != nil else { return false }
+            let (input, output) = (step.inputs[0].index, step.outputs[0].index)
+            guard graph.producers[input] < 0 || outside.contains(input) else { return true }
+            if kept.contains(output) { return false }
+            outside.insert(output)
+            return true
+        }
     }
 
     /// The bytes by which a step's output lies inside its input, or nil when it is computed.

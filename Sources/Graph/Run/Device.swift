@@ -8,8 +8,10 @@ package final class Device: @unchecked Sendable {
     package let index: Int32
     /// The component's id, for messages.
     package let name: String
+    /// The device that runs what this one cannot.
+    package let fallback: Device?
 
-    package init(component: mt_component, index: Int = 0) throws(GraphError) {
+    package init(component: mt_component, index: Int = 0, fallback: Device? = nil) throws(GraphError) {
         guard let table = component.table else {
             throw GraphError(.device, "the component has no table", at: "device \(component.id.string)")
         }
@@ -17,6 +19,21 @@ package final class Device: @unchecked Sendable {
         context = component.ctx
         self.index = Int32(index)
         name = component.id.string
+        self.fallback = fallback
+    }
+
+    /// Whether a step can run here.
+    func supports(_ step: Step, graph: Graph) -> Bool {
+        let storage = ScheduleStorage()
+        storage.add(step, graph: graph) { _ in nil }
+        return withUnsafePointer(to: storage.steps[0]) { table.pointee.supports(context, $0) }
+    }
+
+    /// Scratch bytes that a step wants here; none for a view.
+    func scratch(_ step: Step, graph: Graph) -> Int {
+        let storage = ScheduleStorage()
+        storage.add(step, graph: graph) { _ in nil }
+        return Int(clamping: withUnsafePointer(to: storage.steps[0]) { table.pointee.scratch(context, $0) })
     }
 
     /// Runs a call of the device's and turns its failure into an error that names the device.
@@ -107,6 +124,34 @@ package final class DeviceBuffer: @unchecked Sendable {
     }
 
     deinit { device.table.pointee.release(device.context, handle) }
+
+    /// How a weight is taken over by another device; nil for plain memory, whose bytes can be copied.
+    package var takeOver: ((Device) throws -> DeviceBuffer)?
+    private var others: [DeviceBuffer] = []
+
+    /// The same weight on another device, taken over once; nil for plain memory.
+    func again(on device: Device) throws(GraphError) -> DeviceBuffer? {
+        guard let takeOver else { return nil }
+        if let known = others.first(where: { $0.device === device }) { return known }
+        do {
+            let made = try takeOver(device)
+            others.append(made)
+            return made
+        } catch let failure as GraphError {
+            throw failure
+        } catch {
+            throw GraphError(.device, "\(error)", at: "device \(device.name): take over a weight")
+        }
+    }
+
+    /// Copies bytes of another buffer, of any device, through the host where one of them is out of its reach.
+    func copy(from source: DeviceBuffer, at start: Int, to offset: Int, bytes: Int) throws(GraphError) {
+        if bytes == 0 { return }
+        if let address = source.address, start >= 0, start + bytes <= source.bytes {
+            return try write(UnsafeRawBufferPointer(start: address + start, count: bytes), at: offset)
+        }
+        try write(try source.read(UInt8.self, count: bytes, at: start), at: offset)
+    }
 
     /// The address, when the host may read and write it.
     package var address: UnsafeMutableRawPointer? { device.table.pointee.address(device.context, handle) }

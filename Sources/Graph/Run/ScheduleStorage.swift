@@ -65,7 +65,8 @@ final class ScheduleStorage {
         return out
     }
 
-    private func attribute(_ pair: (String, AttributeValue)) -> mt_attr {
+    /// An attribute in the contract's form; valid as long as this object.
+    func attribute(_ pair: (String, AttributeValue)) -> mt_attr {
         var out = mt_attr()
         out.name = store(pair.0)
         out.count = 1

@@ -10,6 +10,8 @@ final class CompiledStep {
     private let inputs: Inputs
     private let buffers: [Value: DeviceBuffer]
     private let weights: WeightBinding
+    /// The latest logits of a device whose memory the host does not reach.
+    private var fetched: [Float] = []
 
     private struct Inputs {
         let ids, positions, segments, slots, context, table, logitRows: DeviceBuffer
@@ -24,24 +26,25 @@ final class CompiledStep {
         let context = ints("context", shape.sequences)
         let table = ints("block_table", shape.sequences, shape.tableWidth)
         let logitRows = ints("logit_rows", max(1, shape.logits))
-        var buffers: [Value: DeviceBuffer] = [:]
+        var caches: [(value: Value, layer: Int, isKey: Bool)] = []
+        let layers = model.shape.attention.count
         graph.attention = { [unowned graph] given, attributes in
-            guard case .int(let layer)? = attributes.first(where: { $0.0 == "layer" })?.1, cache.layers.indices.contains(layer) else {
+            guard case .int(let layer)? = attributes.first(where: { $0.0 == "layer" })?.1, (0..<layers).contains(layer) else {
                 throw ModelError(.unsupported, "attention names no layer of the model's description", at: "attention")
             }
-            func stored(_ name: String, _ like: Value, _ buffer: DeviceBuffer) -> Value {
+            func stored(_ name: String, _ like: Value, isKey: Bool) -> Value {
                 let heads = graph.shape(like)
                 let type = ValueType([cache.blocks, heads[1], cache.blockSize, heads[2]], cache.type)
                 let value = graph.input("\(name)/\(layer)", type)
-                buffers[value] = buffer
+                caches.append((value, layer, isKey))
                 return value
             }
             let kept = attributes.filter { ["scale", "window", "softcap"].contains($0.0) }
             return try graph.emit(
                 "attention_paged",
                 [
-                    given[0], given[1], given[2], stored("k_cache", given[1], cache.layers[layer].k),
-                    stored("v_cache", given[2], cache.layers[layer].v), slots, sequence.segments, context, table,
+                    given[0], given[1], given[2], stored("k_cache", given[1], isKey: true),
+                    stored("v_cache", given[2], isKey: false), slots, sequence.segments, context, table,
                     given.count > 5 ? given[5] : .none,
                 ], kept + [("block_size", .int(cache.blockSize))])[0]
         }
@@ -53,10 +56,14 @@ final class CompiledStep {
         }
         logits = shape.logits > 0 ? output : nil
         graph.settleLayouts()
-        program = try Program(graph, outputs: [output], device: model.device, arena: arena)
+        let program = try Program(graph, outputs: [output], device: model.device, arena: arena)
+        self.program = program
         weights = try WeightBinding(graph, model)
+        let memory = try cache.layers(caches.first.map { program.device(reading: $0.value) } ?? model.device)
+        var buffers: [Value: DeviceBuffer] = [:]
+        for (value, layer, isKey) in caches { buffers[value] = isKey ? memory[layer].k : memory[layer].v }
         func room(_ value: Value) throws -> DeviceBuffer {
-            let buffer = try model.device.allocate(max(4, graph.type(value).byteCount))
+            let buffer = try program.device(reading: value).allocate(max(4, graph.type(value).byteCount))
             buffers[value] = buffer
             return buffer
         }
@@ -86,9 +93,9 @@ final class CompiledStep {
         }
         try program.run { buffers[$0] ?? weights[$0] }
         guard let logits else { return nil }
-        guard let address = program.address(logits) else {
-            throw ModelError(.unsupported, "the device's memory cannot be read in place", at: "logits")
-        }
-        return address.assumingMemoryBound(to: Float.self)
+        if let address = program.address(logits) { return address.assumingMemoryBound(to: Float.self) }
+        // Memory that the host does not reach is read out.
+        fetched = try program.read(logits, as: Float.self)
+        return fetched.withUnsafeMutableBufferPointer { $0.baseAddress }
     }
 }

@@ -57,13 +57,20 @@ final class PagedRunner {
                 at: "cache")
         }
         caches = []
-        caches = try model.shape.attention.map { layer in
-            let positions = blocks * blockSize * layer.keyValueHeads * cacheType.size
-            return (try model.device.allocate(positions * layer.keyWidth), try model.device.allocate(positions * layer.valueWidth))
-        }
         self.blocks = blocks
         self.blockSize = blockSize
         steps = [:]
+    }
+
+    /// The cache on the device that attention runs on; that is known once the first step is planned.
+    private func layers(on device: Device) throws -> [(k: DeviceBuffer, v: DeviceBuffer)] {
+        if caches.isEmpty {
+            caches = try model.shape.attention.map { layer in
+                let positions = blocks * blockSize * layer.keyValueHeads * cacheType.size
+                return (try device.allocate(positions * layer.keyWidth), try device.allocate(positions * layer.valueWidth))
+            }
+        }
+        return caches
     }
 
     /// The logits [logit rows, vocabulary] of a step, valid until the next; nil when none are wanted.
@@ -80,7 +87,7 @@ final class PagedRunner {
         if steps.count >= Self.kept, let oldest = steps.min(by: { $0.value.lastRun < $1.value.lastRun })?.key {
             steps[oldest] = nil
         }
-        let cache = PagedCache(layers: caches, blocks: blocks, blockSize: blockSize, type: cacheType)
+        let cache = PagedCache(blocks: blocks, blockSize: blockSize, type: cacheType, layers: layers)
         let step = try CompiledStep(model, shape, cache, arena)
         steps[shape] = step
         return step
@@ -89,9 +96,9 @@ final class PagedRunner {
 
 /// A cache's memory by layer: [blocks, heads, block size, width], in the form of the device's choice.
 struct PagedCache {
-    let layers: [(k: DeviceBuffer, v: DeviceBuffer)]
     let blocks, blockSize: Int
     let type: ElementType
+    let layers: (Device) throws -> [(k: DeviceBuffer, v: DeviceBuffer)]
 }
 
 /// What a compiled step is made for. Sequences and tables are rounded up, so that steps share one; tokens and logits are not:

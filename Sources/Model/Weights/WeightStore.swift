@@ -114,17 +114,24 @@ package final class WeightStore: @unchecked Sendable {
     }
     package static let denseLayouts: Set<String> = ["f32", "f16", "bf16", "f64"]
 
-    /// The parameter's memory on the device.
+    /// The parameter's memory: on the device, or on its fall-back when the device cannot hold the layout.
     package func buffer(_ parameter: Parameter) throws -> DeviceBuffer {
         let key = "\(parameter.name)|\(parameter.layout)"
         if let known = buffers[key] { return known }
+        let isHeld = device.weightSize(layout: parameter.layout, shape: parameter.shape) != nil
+        let buffer = try takeOver(parameter, by: isHeld ? device : device.fallback ?? device)
+        buffer.takeOver = { [unowned self] in try takeOver(parameter, by: $0) }
+        buffers[key] = buffer
+        return buffer
+    }
+
+    private func takeOver(_ parameter: Parameter, by device: Device) throws -> DeviceBuffer {
         if let plan = plans[parameter.name], plan.layout == parameter.layout, let quantizer {
             let bytes = try quantizer.quantize(
                 parameter.name, floats(parameter), rows: parameter.shape[0], columns: parameter.shape[1], plan)
             let buffer = try bytes.withUnsafeBytes { bytes in
                 try device.importWeight(name: parameter.name, layout: plan.layout, shape: parameter.shape, parts: [bytes])
             }
-            buffers[key] = buffer
             importedBytes += buffer.bytes
             return buffer
         }
@@ -132,7 +139,6 @@ package final class WeightStore: @unchecked Sendable {
         let buffer = try device.importWeight(
             name: parameter.name, layout: parameter.layout, shape: parameter.shape, parts: staged.map(\.bytes))
         for tensor in staged { tensor.letGo() }
-        buffers[key] = buffer
         importedBytes += buffer.bytes
         return buffer
     }
@@ -161,7 +167,9 @@ package final class WeightStore: @unchecked Sendable {
     package func sizes(_ parameters: [Parameter]) -> [String: Int] {
         var sizes: [String: Int] = [:]
         for parameter in parameters {
-            sizes[parameter.layout, default: 0] += device.weightSize(layout: parameter.layout, shape: parameter.shape) ?? 0
+            sizes[parameter.layout, default: 0] +=
+                device.weightSize(layout: parameter.layout, shape: parameter.shape)
+                ?? device.fallback?.weightSize(layout: parameter.layout, shape: parameter.shape) ?? 0
         }
         return sizes
     }

@@ -86,7 +86,7 @@ MK_INLINE void MK_F(turn)(const backward_scratch *scratch, size_t keys, size_t p
 #pragma clang loop unroll(full)
             for (size_t l = 0; l < PANEL; l++)
                 row[l] = j + l < keys ? vload(scratch->scores + (j + l) * BACK_QUERIES + n * PANEL) : vset(0);
-            MK_F(transpose)(row);
+            vtranspose(row);
 #pragma clang loop unroll(full)
             for (size_t l = 0; l < PANEL; l++)
                 MK_F(store_elements)((element *)scratch->ds_turned + (n * PANEL + l) * BACK_KEYS + j, row[l]);

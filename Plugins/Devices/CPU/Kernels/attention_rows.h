@@ -31,23 +31,6 @@ MK_INLINE void MK_F(pack_row)(element *to, const float *from, size_t width, size
     for (; d < padded; d++) to[d] = 0;
 }
 
-/// Turns 16 rows of 16 lanes into 16 columns, by exchanging halves, quarters, pairs and neighbours.
-MK_INLINE void MK_F(transpose)(vf row[16]) {
-#define EXCHANGE(distance, low, high)                                   \
-    _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) if (!(i & (distance))) { \
-        vf a = row[i], b = row[i + (distance)];                         \
-        row[i] = __builtin_shufflevector(a, b, low);                    \
-        row[i + (distance)] = __builtin_shufflevector(a, b, high);      \
-    }
-#define PICK(...) __VA_ARGS__
-    EXCHANGE(8, PICK(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), PICK(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
-    EXCHANGE(4, PICK(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27), PICK(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
-    EXCHANGE(2, PICK(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29), PICK(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
-    EXCHANGE(1, PICK(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30), PICK(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
-#undef EXCHANGE
-#undef PICK
-}
-
 /// `n` <= 16 * STEP floats as 16 lanes of packed elements (f32 itself, or pairs of bf16), zeros behind them.
 MK_INLINE vf MK_F(lanes_of)(const float *from, size_t n) {
 #ifdef MK_DOT
@@ -65,7 +48,7 @@ MK_LOCAL void MK_F(pack_keys)(element *panel, const float *keys, size_t stride, 
         vf row[PANEL];
 #pragma clang loop unroll(full)
         for (size_t j = 0; j < PANEL; j++) row[j] = j < count ? MK_F(lanes_of)(keys + j * stride + d, n) : vset(0);
-        MK_F(transpose)(row);
+        vtranspose(row);
         size_t lines = mk_min(PANEL, (padded - d) / STEP);
         element *to = panel + d * PANEL;
         if (lines == PANEL) {

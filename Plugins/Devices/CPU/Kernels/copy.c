@@ -3,7 +3,8 @@
 #include "cpu_ops.h"
 
 #define COPY_TILE 16384
-#define TRANSPOSE_TILE 32
+/// Side of the squares that a transpose goes by: 256 bytes on both sides.
+#define TRANSPOSE_TILE 64
 
 void mk_cast(const mk_pool *pool, const void *from, mk_dtype from_type, void *to, mk_dtype to_type, size_t count) {
     int64_t one = 1, shape = (int64_t)count;
@@ -42,24 +43,8 @@ static void copy_runs(void *arg, size_t index, size_t thread) {
     }
 }
 
-/// Copies a tile of the last two axes; the rows of the tile are dense in the target, its columns are in the source.
-static void copy_tile(void *arg, size_t index, size_t thread) {
-    (void)thread;
-    const copy_job *job = arg;
-    size_t column = index % job->column_tiles * TRANSPOSE_TILE, rest = index / job->column_tiles;
-    size_t row = rest % job->row_tiles * TRANSPOSE_TILE;
-    int64_t from_at, to_at;
-    offsets(job, rest / job->row_tiles, job->rank - 2, &from_at, &to_at);
-    size_t rows = mk_min(TRANSPOSE_TILE, (size_t)job->shape[job->rank - 2] - row);
-    size_t columns = mk_min(TRANSPOSE_TILE, (size_t)job->shape[job->rank - 1] - column);
-    int64_t across = job->from_strides[job->rank - 1], down = job->from_strides[job->rank - 2], to_down = job->to_strides[job->rank - 2];
-    const float *from = (const float *)(const void *)job->from + from_at + (int64_t)row * down + (int64_t)column * across;
-    float *to = (float *)(void *)job->to + to_at + (int64_t)row * to_down + (int64_t)column;
-    float tile[TRANSPOSE_TILE][TRANSPOSE_TILE + 1];
-    for (size_t c = 0; c < columns; c++)
-        for (size_t r = 0; r < rows; r++) tile[r][c] = from[(int64_t)c * across + (int64_t)r * down];
-    for (size_t r = 0; r < rows; r++) memcpy(to + (int64_t)r * to_down, tile[r], columns * sizeof(float));
-}
+#define MK_BODY "copy_body.h"
+#include "simd_targets.h"
 
 /// Joins axes that both sides walk as one and drops axes of extent 1.
 static void join(copy_job *job) {
@@ -106,7 +91,7 @@ void mk_copy_nd(const mk_pool *pool, const void *from, mk_dtype from_type, const
         job.column_tiles = mk_ceil_div((size_t)job.shape[inner], TRANSPOSE_TILE);
         job.row_tiles = mk_ceil_div((size_t)job.shape[inner - 1], TRANSPOSE_TILE);
         size_t outer = count / (size_t)(job.shape[inner] * job.shape[inner - 1]);
-        mk_parallel(pool, outer * job.row_tiles * job.column_tiles, copy_tile, &job);
+        mk_parallel(pool, outer * job.row_tiles * job.column_tiles, MK_PICK(copy_tile), &job);
         return;
     }
     mk_ew_operand in = {.data = (void *)(uintptr_t)from, .type = from_type}, out = {.data = to, .type = to_type};

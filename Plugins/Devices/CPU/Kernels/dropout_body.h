@@ -28,16 +28,21 @@ static void MK_F(dropout_tile)(void *arg, size_t index, size_t thread) {
             k0 += PHILOX_W0;
             k1 += PHILOX_W1;
         }
-        uint32_t words[4][VF];
-        memcpy(words[0], &c0, sizeof c0);
-        memcpy(words[1], &c1, sizeof c1);
-        memcpy(words[2], &c2, sizeof c2);
-        memcpy(words[3], &c3, sizeof c3);
-        for (size_t l = 0; l < VF; l++)
-            for (size_t w = 0; w < 4; w++) {
-                size_t at = i + 4 * l + w;
-                job->y[at] = words[w][l] < job->threshold ? 0 : job->x[at] * job->factor;
-            }
+        // Word w of counter l belongs to element 4 l + w: interleave the four.
+#define LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define LOW_PAIRS(a, b) __builtin_shufflevector(a, b, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23)
+#define HIGH_PAIRS(a, b) __builtin_shufflevector(a, b, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31)
+        vu words[4] = {LOW_PAIRS(LOW(c0, c1), LOW(c2, c3)), HIGH_PAIRS(LOW(c0, c1), LOW(c2, c3)),
+                       LOW_PAIRS(HIGH(c0, c1), HIGH(c2, c3)), HIGH_PAIRS(HIGH(c0, c1), HIGH(c2, c3))};
+#undef LOW
+#undef HIGH
+#undef LOW_PAIRS
+#undef HIGH_PAIRS
+        for (size_t w = 0; w < 4; w++) {
+            vi dropped = (vi)(words[w] < job->threshold);
+            vstore(job->y + i + w * VF, vselect(dropped, vset(0), vload(job->x + i + w * VF) * job->factor));
+        }
     }
     for (; i < last; i++) {
         uint64_t counter = i / 4;

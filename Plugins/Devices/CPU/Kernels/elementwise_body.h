@@ -88,13 +88,13 @@ MK_INLINE vf MK_F(silu_gradient)(vf x) {
 
 MK_INLINE vf MK_F(sine)(vf x) {
     vf s, c;
-    vsincos(x, &s, &c);
+    vsincos(__builtin_convertvector(x, vd), &s, &c);
     return s;
 }
 
 MK_INLINE vf MK_F(cosine)(vf x) {
     vf s, c;
-    vsincos(x, &s, &c);
+    vsincos(__builtin_convertvector(x, vd), &s, &c);
     return c;
 }
 

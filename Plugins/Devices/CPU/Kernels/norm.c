@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+/// Results of at least this size are stored without reading their lines first.
+#define NORM_STREAM_BYTES ((size_t)24 << 20)
 /// Elements of one parallel index in the forward passes.
 #define NORM_TILE 16384
 /// Most pieces that the rows are cut into for the gradients of the weights; each piece has partial sums of its own, added in order.
@@ -14,6 +16,7 @@ typedef struct {
     size_t rows, width, rows_per_index, pieces;
     float eps, offset;
     bool centred;
+    bool stream;  // the result would leave the cache anyway: store it past the cache
 } norm_job;
 
 #define MK_BODY "norm_body.h"
@@ -21,7 +24,13 @@ typedef struct {
 
 static size_t rows_per_index(size_t width) { return mk_max(1, NORM_TILE / mk_max(width, 1)); }
 
+static bool streams(const norm_job *job, const float *to, const float *from) {
+    return to && to != from && job->width % 16 == 0 && (uintptr_t)to % 64 == 0
+        && job->rows * job->width * sizeof(float) >= NORM_STREAM_BYTES;
+}
+
 static void forward(const mk_pool *pool, norm_job *job) {
+    job->stream = streams(job, job->y, job->residual ? job->sum : job->x);
     job->rows_per_index = rows_per_index(job->width);
     if (job->rows && job->width)
         mk_parallel(pool, mk_ceil_div(job->rows, job->rows_per_index), job->centred ? MK_PICK(layer_rows) : MK_PICK(rms_rows), job);
@@ -49,6 +58,7 @@ size_t mk_norm_scratch_bytes(size_t rows, size_t width) {
 
 static void backward(const mk_pool *pool, norm_job *job, void *scratch) {
     uint8_t *cursor = scratch;
+    job->stream = streams(job, job->dx, job->dy) && job->dx != job->x;
     job->pieces = piece_count(job->rows, job->width);
     job->rows_per_index = mk_ceil_div(job->rows, job->pieces);
     size_t bytes = job->pieces * job->width * sizeof(float);

@@ -16,6 +16,18 @@ MK_INLINE void MK_F(put)(float *p, size_t i, size_t n, vf value) {
     if (n == VF) vstore(p + i, value);
     else vstore_part(p + i, n, value);
 }
+MK_INLINE void MK_F(put_result)(float *p, size_t i, size_t n, vf value, bool stream) {
+    if (stream) __builtin_nontemporal_store(value, (vf *)(p + i));
+    else MK_F(put)(p, i, n, value);
+}
+MK_INLINE void MK_F(finish_stream)(const norm_job *job) {
+#if defined(__x86_64__)
+    if (job->stream) _mm_sfence();
+#else
+    (void)job;
+#endif
+}
+#define RESULT(p, value) MK_F(put_result)(p, i, n, value, job->stream)
 #define GET(p) MK_F(get)(p, i, n)
 #define PUT(p, value) MK_F(put)(p, i, n, value)
 
@@ -48,8 +60,9 @@ static void MK_F(rms_rows)(void *arg, size_t index, size_t thread) {
             x = sum;
         }
         float inverse = 1.0f / sqrtf(MK_F(square_sum)(x, width) / (float)width + job->eps);
-        EACH_VECTOR(width, { PUT(y, GET(x) * inverse * (GET(job->w) + job->offset)); })
+        EACH_VECTOR(width, { RESULT(y, GET(x) * inverse * (GET(job->w) + job->offset)); })
     }
+    MK_F(finish_stream)(job);
 }
 
 /// Mean and 1 / standard deviation of a row, by two passes: the variance of values far from 0 keeps its digits.
@@ -82,9 +95,10 @@ static void MK_F(layer_rows)(void *arg, size_t index, size_t thread) {
             vf value = (GET(x) - mean) * inverse;
             if (job->w) value *= GET(job->w);
             if (job->b) value += GET(job->b);
-            PUT(y, value);
+            RESULT(y, value);
         })
     }
+    MK_F(finish_stream)(job);
 }
 
 /// dx = inverse * (g - xhat * mean(g * xhat)), g = dy * (offset + w), xhat = x * inverse; dw = sum of dy * xhat over rows.
@@ -107,8 +121,9 @@ static void MK_F(rms_backward_piece)(void *arg, size_t piece, size_t thread) {
         if (!job->dx) continue;
         float *dx = job->dx + row * width;
         float pull = vsum(product) / (float)width * inverse * inverse * inverse;
-        EACH_VECTOR(width, { PUT(dx, GET(dy) * (GET(job->w) + job->offset) * inverse - GET(x) * pull); })
+        EACH_VECTOR(width, { RESULT(dx, GET(dy) * (GET(job->w) + job->offset) * inverse - GET(x) * pull); })
     }
+    MK_F(finish_stream)(job);
 }
 
 /// dx = inverse * (g - mean(g) - xhat * mean(g * xhat)), g = dy * w; dw = sum of dy * xhat, db = sum of dy.
@@ -139,9 +154,10 @@ static void MK_F(layer_backward_piece)(void *arg, size_t piece, size_t thread) {
         EACH_VECTOR(width, {
             vf hat = (GET(x) - mean) * inverse;
             vf g = job->w ? GET(dy) * GET(job->w) : GET(dy);
-            PUT(dx, inverse * (g - mean_g - hat * mean_product));
+            RESULT(dx, inverse * (g - mean_g - hat * mean_product));
         })
     }
+    MK_F(finish_stream)(job);
 }
 
 /// Adds the partial sums of all pieces, in order, for one range of columns.
@@ -165,3 +181,4 @@ static void MK_F(add_pieces)(void *arg, size_t index, size_t thread) {
 #undef EACH_VECTOR
 #undef GET
 #undef PUT
+#undef RESULT

@@ -57,7 +57,7 @@ void mk_reduce(const mk_pool *pool, mk_reduction kind, const float *x, float *y,
     }
     if (job.runs > 1) mk_parallel(pool, mk_ceil_div(outer * inner, REDUCE_TILE), MK_PICK(reduce_runs), &job);
     else if (kind == MK_REDUCE_MEAN)
-        for (size_t i = 0; i < outer * inner; i++) y[i] /= (float)n;
+        for (size_t i = 0; i < outer * inner; i++) y[i] /= (float)mk_max(n, 1);
 }
 
 static void argmax_part(void *arg, size_t index, size_t thread) {

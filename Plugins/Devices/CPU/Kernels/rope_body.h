@@ -14,7 +14,9 @@ static void MK_F(rope_angles)(const rope_job *job, size_t token, size_t first, s
             position = vset(job->positions[token]);
         }
         vf s, c;
-        vsincos(position * vload_part(job->frequencies + first + j, n, 0.0f), &s, &c);
+        // The product of two floats is exact in double; in float the angle at position 131071 would be off by 0.004.
+        vf frequency = vload_part(job->frequencies + first + j, n, 0.0f);
+        vsincos(__builtin_convertvector(position, vd) * __builtin_convertvector(frequency, vd), &s, &c);
         vstore(cosine + j, c * job->shape.scale);
         vstore(sine + j, s * sign);
     }

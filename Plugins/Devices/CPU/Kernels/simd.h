@@ -26,6 +26,7 @@
 #define verfc_positive MK_F(verfc_positive)
 #define verf MK_F(verf)
 #define vsincos MK_F(vsincos)
+#define vtranspose MK_F(vtranspose)
 
 #if MK_LANES > 4 || defined(__aarch64__)
 MK_INLINE vf vfma(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
@@ -239,8 +240,7 @@ MK_INLINE vf verf(vf x) {
 }
 
 /// sin and cos, reduced in double precision so that angles up to 2^30 keep all of their bits.
-MK_INLINE void vsincos(vf x, vf *sine, vf *cosine) {
-    vd wide = __builtin_convertvector(x, vd);
+MK_INLINE void vsincos(vd wide, vf *sine, vf *cosine) {
     const double rounder = 6755399441055744.0;  // 1.5 * 2^52
     vd n = wide * 0.63661977236758134 + rounder;
     n -= rounder;
@@ -261,4 +261,21 @@ MK_INLINE void vsincos(vf x, vf *sine, vf *cosine) {
     vf sin_value = vselect(odd, c, s), cos_value = vselect(odd, s, c);
     *sine = vfloat(vbits(sin_value) ^ ((quadrant & 2) << 30));
     *cosine = vfloat(vbits(cos_value) ^ (((quadrant + 1) & 2) << 30));
+}
+
+/// Turns 16 rows of 16 lanes into 16 columns, by exchanging halves, quarters, pairs and neighbours.
+MK_INLINE void vtranspose(vf row[16]) {
+#define EXCHANGE(distance, low, high)                                   \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) if (!(i & (distance))) { \
+        vf a = row[i], b = row[i + (distance)];                         \
+        row[i] = __builtin_shufflevector(a, b, low);                    \
+        row[i + (distance)] = __builtin_shufflevector(a, b, high);      \
+    }
+#define PICK(...) __VA_ARGS__
+    EXCHANGE(8, PICK(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), PICK(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+    EXCHANGE(4, PICK(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27), PICK(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+    EXCHANGE(2, PICK(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29), PICK(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+    EXCHANGE(1, PICK(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30), PICK(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#undef EXCHANGE
+#undef PICK
 }

@@ -1,0 +1,80 @@
+import Glibc
+import Testing
+
+import Graph
+
+/// The plan says before a run how much memory it takes.
+@Suite(.serialized) struct MemoryTests {
+    /// Bytes of this process that are in memory.
+    private static var resident: Int {
+        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 256)
+        guard fgets(&line, 256, file) != nil else { return 0 }
+        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+        return (words.count > 1 ? Int(words[1]) ?? 0 : 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
+    /// A stack of feed-forward blocks and its loss, large enough that a few pages do not matter.
+    private func model(_ layers: Int, tokens: Int, width: Int) throws -> (graph: Graph, loss: Value) {
+        let graph = Graph()
+        var x = graph.input("x", ValueType([tokens, width]))
+        for layer in 0..<layers {
+            graph.openBlock("layers.\(layer)")
+            let h = try graph.emit("rms_norm", [x, graph.parameter("norm.weight", [width])], [("eps", .float(1e-5))])[0]
+            let gate = try graph.emit("silu", [graph.linear("gate_proj", h, 2 * width)])[0]
+            let product = try graph.emit("mul", [gate, graph.linear("up_proj", h, 2 * width)])[0]
+            x = try graph.emit("add", [x, graph.linear("down_proj", product, width)])[0]
+            try graph.closeBlock()
+        }
+        return (graph, try graph.emit("sum", [graph.emit("square", [x])[0]])[0])
+    }
+
+    @Test(arguments: [(false, "none"), (true, "none"), (true, "block")])
+    func theArenaThatWasPlannedIsTheMemoryThatARunTakes(training: Bool, recompute: String) throws {
+        try Bench.shared.with(threads: 2) {
+            let (graph, loss) = try model(6, tokens: 2048, width: 1024)
+            let parameters = graph.parameters.values.sorted { $0.index < $1.index }
+            let mode = try #require(Graph.Recomputation(rawValue: recompute))
+            let gradients = training ? try graph.differentiate(loss, with: parameters, recompute: mode).compactMap { $0 } : []
+            #expect(gradients.count == (training ? parameters.count : 0))
+            let device = try Bench.shared.device("cpu")
+            var buffers: [Value: DeviceBuffer] = [:]
+            for value in parameters + [Value(1)] {
+                buffers[value] = try device.upload([Float](repeating: 0.01, count: graph.type(value).count))
+            }
+            let arena = SharedArena(device: device)
+            let program = try Program(graph, outputs: [loss] + gradients, device: device, arena: arena)
+            let before = Self.resident
+            try program.run { buffers[$0] }
+            let grown = Self.resident - before
+            let planned = program.arenaBytes
+            #expect(planned > 10 << 20)
+            #expect(arena.bytes >= planned)
+            #expect(
+                abs(Double(grown) / Double(planned) - 1) < 0.05, "planned \(planned) bytes, the process grew by \(grown)")
+        }
+    }
+
+    @Test func recomputingBlocksTakesLessMemoryAndGivesTheSameGradients() throws {
+        var (sizes, results): ([Int], [[Double]]) = ([], [])
+        for mode in [Graph.Recomputation.none, .blocks] {
+            let (graph, loss) = try model(8, tokens: 128, width: 64)
+            let weight = try #require(graph.parameters["layers.0.gate_proj.weight"])
+            let gradient = try #require(graph.differentiate(loss, with: [weight], recompute: mode)[0])
+            var random = Seeded(9)
+            var values: [Value: [Double]] = [Value(1): random.numbers(128 * 64)]
+            for parameter in graph.parameters.values.sorted(by: { $0.index < $1.index }) {
+                values[parameter] = random.numbers(graph.type(parameter).count, in: -0.1...0.1)
+            }
+            results.append(try Bench.shared.run(graph, [gradient], values)[0])
+            try Bench.shared.with(threads: 1) {
+                let device = try Bench.shared.device("cpu")
+                sizes.append(
+                    try Program(graph, outputs: [gradient], device: device, arena: SharedArena(device: device)).arenaBytes)
+            }
+        }
+        #expect(results[0] == results[1])
+        #expect(sizes[1] * 2 < sizes[0], "\(sizes)")
+    }
+}
