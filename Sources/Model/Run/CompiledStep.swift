@@ -11,11 +11,13 @@ final class CompiledStep {
     private let buffers: [Value: DeviceBuffer]
     private let weights: WeightBinding
     /// The latest logits of a device whose memory the host does not reach.
-    private var fetched: [Float] = []
+    private var fetched: UnsafeMutableBufferPointer<Float>?
 
     private struct Inputs {
         let ids, positions, segments, slots, context, table, logitRows: DeviceBuffer
     }
+
+    deinit { fetched?.deallocate() }
 
     init(_ model: Model, _ shape: StepShape, _ cache: PagedCache, _ arena: SharedArena) throws {
         self.shape = shape
@@ -95,7 +97,11 @@ final class CompiledStep {
         guard let logits else { return nil }
         if let address = program.address(logits) { return address.assumingMemoryBound(to: Float.self) }
         // Memory that the host does not reach is read out.
-        fetched = try program.read(logits, as: Float.self)
-        return fetched.withUnsafeMutableBufferPointer { $0.baseAddress }
+        let values = try program.read(logits, as: Float.self)
+        fetched?.deallocate()
+        let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: max(1, values.count))
+        _ = copy.update(from: values)
+        fetched = copy
+        return copy.baseAddress
     }
 }

@@ -46,9 +46,12 @@ MK_INLINE void MK_F(differentiate)(const backward_job *job, const backward_scrat
     const vf lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     int64_t last_position = position + (int64_t)(panels * PANEL) - 1;
     bool partial = (shape->causal && first_key + (int64_t)keys - 1 > position)
-        || (shape->window > 0 && last_position - first_key >= shape->window);
+        || (shape->window > 0 && (last_position - first_key >= shape->window
+                                  || first_key + (int64_t)keys - 1 - position >= shape->window));
     for (size_t j = 0; j < keys; j++) {
-        float from = shape->causal ? (float)(first_key + (int64_t)j - position) : -INFINITY;
+        // Without causality the window reaches to both sides: |query - key| < window.
+        float from = shape->causal ? (float)(first_key + (int64_t)j - position)
+            : shape->window > 0 ? (float)(first_key + (int64_t)j - position - shape->window + 1) : -INFINITY;
         float to = shape->window > 0 ? (float)(first_key + (int64_t)j - position + shape->window) : INFINITY;
         for (size_t n = 0; n < panels; n++) {
             size_t at = j * BACK_QUERIES + n * PANEL;
