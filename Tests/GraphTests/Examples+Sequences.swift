@@ -114,6 +114,9 @@ extension Examples {
         "dropout": { draw in
             Example([.floats(draw.shape()), .seed], [("p", .float(0.3)), ("stream", .int(draw.int(0..<9)))], differentiable: [0])
         },
+        "uniform": { draw in
+            Example([.seed], [("shape", .ints(draw.shape())), ("stream", .int(draw.int(0..<9)))], differentiable: [])
+        },
         "unfold": { draw in
             let (shape, attributes) = patches(&draw)
             return Example([.floats(shape)], attributes)
