@@ -102,7 +102,8 @@ package final class Program {
             } else {
                 stores += copies
             }
-            let used = Set(own.flatMap { $0.inputs + $0.outputs }.map(\.index))
+            // A value that is computed in place of a bound one needs its buffer even when no step reads it.
+            let used = Set(own.flatMap { $0.inputs + $0.outputs }.map(\.index)).union(targets.values)
             let constants = inputs.constants.isEmpty || inputs.constantValues.isDisjoint(with: used)
                 ? nil : try device.upload(inputs.constants)
             lanes.append(
