@@ -9,7 +9,7 @@ enum PluginNew: Command {
     static let operands = "NAME"
     static let operandCount = 1...1
     static let flags = [
-        Flag("kind", .text, "What it offers: model, logger, filter, reward, metric or loss", default: "model"),
+        Flag("kind", .text, "What it offers: model, logger, filter, reward, metric; in Swift also the other kinds", default: "model"),
         Flag("lang", .text, "c, rust or swift", default: "c"),
         Flag("output", .text, "Directory to make it in", default: "."),
     ]

@@ -10,6 +10,7 @@ enum ScoreCommand: Command {
     static let operands = "[TEXT …]"
     static let flags =
         Session.modelFlags + [
+            Flag("adapters", .text, "PEFT adapter directory to put over the model"),
             Flag("task", .text, "causal_lm, embedding, seq_cls or reward", default: "causal_lm", aliases: ["task_type"]),
             Flag("ids", .text, "JSONL file with a list of token ids a line; - reads standard input"),
             Flag("texts", .text, "File with a text a line, or JSONL with \"text\" or \"messages\"; - reads standard input"),
@@ -28,6 +29,7 @@ enum ScoreCommand: Command {
         if !audit.unused.isEmpty {
             Terminal.error("\(model.path): nothing reads \(audit.unused.count) tensors, such as \(audit.unused[0])")
         }
+        if let adapter = arguments.text("adapters") { try Session.adapt(model, adapter, registry) }
         let sequences = try ScoreInput.sequences(arguments, model)
         guard !sequences.isEmpty else { throw UsageError("there is nothing to score; give a text, --texts or --ids") }
         switch arguments.text("task") {
