@@ -20,22 +20,35 @@ enum ByteAlphabet {
         return table
     }()
 
-    /// Appends the bytes that the characters of `text` stand for; false, with nothing appended, where one of them is
-    /// outside the alphabet.
+    /// Appends the bytes that the characters of `text`, valid UTF-8, stand for; false, with nothing appended, where one of
+    /// them is outside the alphabet.
     static func appendBytes(of text: UnsafeBufferPointer<UInt8>, to out: inout [UInt8]) -> Bool {
+        var count = 0
         let start = out.count
-        return bytes.withUnsafeBufferPointer { table in
+        out.append(contentsOf: text)
+        out.withUnsafeMutableBufferPointer { out in
+            let room = UnsafeMutableBufferPointer(rebasing: out[start...])
+            count = write(text, to: room)
+        }
+        out.removeSubrange((start + max(0, count))...)
+        return count >= 0
+    }
+
+    /// Writes the bytes that the characters of `text` stand for and gives their number, which is no more than that of
+    /// `text` itself; -1 where a character is outside the alphabet.
+    @inline(__always)
+    static func write(_ text: UnsafeBufferPointer<UInt8>, to out: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        bytes.withUnsafeBufferPointer { table in
+            var count = 0
             var at = 0
             while at < text.count {
                 let (scalar, length) = UTF8Text.scalar(text, at: at)
-                guard scalar < 324, table[Int(scalar)] >= 0 else {
-                    out.removeSubrange(start...)
-                    return false
-                }
-                out.append(UInt8(truncatingIfNeeded: table[Int(scalar)]))
+                guard scalar < 324, table[Int(scalar)] >= 0 else { return -1 }
+                out[count] = UInt8(truncatingIfNeeded: table[Int(scalar)])
+                count &+= 1
                 at &+= length
             }
-            return true
+            return count
         }
     }
 

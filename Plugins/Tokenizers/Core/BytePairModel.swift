@@ -37,6 +37,14 @@ final class BytePairModel: @unchecked Sendable {
     /// For each piece: 0 not known yet, 1 its own bytes encode to it, 2 they do not. Filled as words are met.
     private let wholeness: UnsafeMutablePointer<Atomic<UInt8>>
     private static let shortWord = 160
+    /// The encoder by longest matches: made when so much has been merged that its making pays; nil where it cannot be.
+    private let pairwise = Mutex<Pairwise>(.unmade)
+    private enum Pairwise: Sendable {
+        case unmade
+        case made(PairwiseEncoder?)
+    }
+    /// Bytes that are merged before it is made.
+    private static let mergedBeforePairwise = 1 << 16
 
     init(_ pieces: PieceTable, _ units: Units, _ rules: Rules, _ options: Options) {
         self.pieces = pieces
@@ -104,7 +112,27 @@ final class BytePairModel: @unchecked Sendable {
         if let key { scratch.cache.store(key, word, out[start...]) }
     }
 
+    /// The encoder by longest matches, made now if it was not yet; nil where the vocabulary does not allow it.
+    func madePairwise() -> PairwiseEncoder? {
+        guard units == .bytes, options.endSuffix.isEmpty, options.continuationPrefix.isEmpty else { return nil }
+        return pairwise.withLock { state in
+            if case .made(let encoder) = state { return encoder }
+            let encoder = PairwiseEncoder(pieces, bytes: unitIDs, rules)
+            state = .made(encoder)
+            return encoder
+        }
+    }
+
     private func merge(_ word: UnsafeBufferPointer<UInt8>, _ scratch: Scratch, into out: inout [Int32]) {
+        if let pairwise = scratch.pairwise {
+            if pairwise.encode(word, scratch.pairs, into: &out) { return }
+        } else if scratch.mergedBytes <= Self.mergedBeforePairwise {
+            scratch.mergedBytes += word.count
+            if scratch.mergedBytes > Self.mergedBeforePairwise {
+                scratch.pairwise = madePairwise()
+                return merge(word, scratch, into: &out)
+            }
+        }
         var frozen: Set<Int32> = []
         let symbols = scratch.symbols
         symbols.reserve(word.count)

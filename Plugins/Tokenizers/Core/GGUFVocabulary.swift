@@ -25,6 +25,7 @@ enum GGUFVocabulary {
         guard let bytes = files[file] else { throw TokenizerError(.missingFile, "is not there", in: file) }
         guard UTF8Text.isValid(bytes) else { throw TokenizerError(.malformed, "is not UTF-8", in: file) }
         var ranges: [String: Range<Int>] = [:]
+        var strings: [String: Int] = [:]
         var keys: [String: JSON] = [:]
         do throws(JSONError) {
             var parser = JSONParser(bytes)
@@ -35,7 +36,7 @@ enum GGUFVocabulary {
                 }
                 let name = String(key.dropFirst("tokenizer.ggml.".count))
                 if ["tokens", "merges", "scores", "token_type", "precompiled_charsmap"].contains(name) {
-                    ranges[name] = try parser.skipValue()
+                    ranges[name] = try parser.skipValue(countingStrings: &strings[name, default: 0])
                 } else {
                     keys[name] = try parser.value()
                 }
@@ -43,7 +44,7 @@ enum GGUFVocabulary {
         } catch {
             throw TokenizerError(error, in: file)
         }
-        let reader = Reader(bytes: bytes, ranges: ranges, keys: keys)
+        let reader = Reader(bytes: bytes, ranges: ranges, strings: strings, keys: keys)
         do {
             try reader.read(into: &parts)
         } catch let error as TokenizerError {
@@ -58,6 +59,8 @@ enum GGUFVocabulary {
     private struct Reader {
         let bytes: UnsafeBufferPointer<UInt8>
         let ranges: [String: Range<Int>]
+        /// The number of strings in each of the ranges.
+        let strings: [String: Int]
         let keys: [String: JSON]
 
         func text(_ name: String) -> UnsafeBufferPointer<UInt8>? {
@@ -81,14 +84,14 @@ enum GGUFVocabulary {
                 parts.preTokenizer = try SplitPatterns.preTokenizer(patterns, in: file)
                 parts.bytePair.ignoresMerges = SplitPatterns.ignoresMerges(pre)
                 try readTokens(types, into: &parts)
-                parts.rules = .pairs(try VocabularyText.readMerges(text("merges"), prefix: [], parts))
+                parts.rules = .pairs(try readMerges(parts))
             case "gemma4":
                 parts.normalizer = .replace([0x20], with: SentencePieceNormalizer.space)
                 parts.bytePair.byteFallback = true
                 parts.bytePair.fusesUnknown = true
                 parts.decoder = [.replace(SentencePieceNormalizer.space, with: [0x20]), .byteFallback, .fuse]
                 try readTokens(types, into: &parts)
-                parts.rules = .pairs(try VocabularyText.readMerges(text("merges"), prefix: [], parts))
+                parts.rules = .pairs(try readMerges(parts))
             case "llama", "t5":
                 try readTokens(types, into: &parts)
                 try readSentencePiece(types, isUnigram: model == "t5", into: &parts)
@@ -100,6 +103,10 @@ enum GGUFVocabulary {
                     "tokenizer.ggml.model is \(model.debugDescription); wanted gpt2, llama, t5, bert or gemma4", in: file)
             }
             try readSpecials(model, into: &parts)
+        }
+
+        private func readMerges(_ parts: TokenizerParts) throws -> PairMerges {
+            try VocabularyText.readMerges(text("merges"), strings: strings["merges"] ?? 0, prefix: [], parts)
         }
 
         private func integers(_ name: String) throws -> [Int] {
@@ -117,11 +124,12 @@ enum GGUFVocabulary {
             guard let text = text("tokens") else {
                 throw TokenizerError(.malformed, "tokenizer.ggml.tokens is missing", in: file)
             }
-            parts.pieces = PieceTable(expecting: text.count / 12, bytes: text.count)
+            parts.pieces = PieceTable(expecting: strings["tokens"] ?? 0, bytes: text.count)
             var parser = JSONParser(text)
             var spelling: [UInt8] = []
             var raw: [UInt8] = []
             var id = 0
+            let isSpelled = parts.piecesAreRaw && parts.isByteAlphabet
             var failure: TokenizerError?
             try parser.walkArray { parser throws(JSONError) in
                 try parser.stringBytes(&spelling)
@@ -137,7 +145,12 @@ enum GGUFVocabulary {
                         parts.unused.insert(id)
                     default:
                         rewrite(&spelling, id)
-                        try VocabularyText.set(spelling, id: id, &raw, in: &parts)
+                        let result = spelling.withUnsafeBufferPointer { spelling in
+                            Result { () throws(TokenizerError) in
+                                try VocabularyText.set(spelling, id: id, isSpelled: isSpelled, &raw, in: parts.pieces)
+                            }
+                        }
+                        try result.get()
                     }
                 } catch {
                     failure = error

@@ -19,53 +19,68 @@ protocol MergeRule {
 }
 
 /// An explicit list of pairs in order of rank: merges.txt, tokenizer.json, GGUF's gpt2.
+///
+/// A slot is one word, left id (22 bits), right id (22) and rank (20), so that the table of a large vocabulary stays near
+/// the core; the merged ids stand by rank in a list of their own.
 final class PairMerges: MergeRule, @unchecked Sendable {
     // Written while the tokenizer is built, read-only after.
-    private struct Slot {
-        var pair: UInt64
-        var merge: Merge
-    }
     private struct Storage {
-        var slots: UnsafeMutablePointer<Slot>
+        var slots: UnsafeMutablePointer<UInt64>
         var mask: Int
         var count = 0
+        /// The id that the merge of each rank gives, or -1.
+        var merged: UnsafeMutablePointer<Int32>
+        var mergedCapacity: Int
     }
     private let storage: UnsafeMutablePointer<Storage>
     private let hash = ByteHash()
     private static let empty = UInt64.max
+    private static let rankBits = 20
+    private static let rankMask = UInt64(1) << rankBits - 1
 
     init(expecting count: Int) {
-        let wanted = max(16, min(count, Limits.pieces) * 3 / 2)
-        let capacity = 1 << (Int.bitWidth - (wanted - 1).leadingZeroBitCount)
+        let count = max(16, min(count, Int(Self.rankMask)))
+        let capacity = 1 << (Int.bitWidth - (count * 4 / 3).leadingZeroBitCount)
         storage = .allocate(capacity: 1)
-        storage.initialize(to: Storage(slots: Self.allocate(capacity), mask: capacity - 1))
+        storage.initialize(
+            to: Storage(
+                slots: Self.allocate(capacity), mask: capacity - 1, merged: .allocate(capacity: count),
+                mergedCapacity: count))
+        storage.pointee.merged.initialize(repeating: -1, count: count)
     }
 
     deinit {
         storage.pointee.slots.deallocate()
+        storage.pointee.merged.deallocate()
         storage.deallocate()
     }
 
-    private static func allocate(_ capacity: Int) -> UnsafeMutablePointer<Slot> {
-        let slots = UnsafeMutablePointer<Slot>.allocate(capacity: capacity)
-        slots.initialize(repeating: Slot(pair: empty, merge: .none), count: capacity)
+    private static func allocate(_ capacity: Int) -> UnsafeMutablePointer<UInt64> {
+        let slots = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
+        slots.initialize(repeating: empty, count: capacity)
         return slots
     }
 
     var count: Int { storage.pointee.count }
 
     /// Adds a merge; a pair that was added before takes the new rank.
-    func add(_ left: Int32, _ right: Int32, _ merge: Merge) {
+    func add(_ left: Int32, _ right: Int32, _ merge: Merge) throws(TokenizerError) {
+        guard merge.rank < Self.rankMask, max(left, right) < Limits.pieces, min(left, right) >= 0 else {
+            throw TokenizerError(.tooLarge, "has more than \(Self.rankMask) merges", in: "merges")
+        }
         if storage.pointee.count * 4 >= (storage.pointee.mask + 1) * 3 { grow() }
+        let rank = Int(merge.rank)
+        if rank >= storage.pointee.mergedCapacity { growMerged(to: rank + 1) }
+        storage.pointee.merged[rank] = merge.mergedID
         let pair = Self.key(left, right)
         let at = position(pair)
-        if storage.pointee.slots[at].pair == Self.empty { storage.pointee.count += 1 }
-        storage.pointee.slots[at] = Slot(pair: pair, merge: merge)
+        if storage.pointee.slots[at] == Self.empty { storage.pointee.count += 1 }
+        storage.pointee.slots[at] = pair | UInt64(rank)
     }
 
     @inline(__always)
     private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
-        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+        UInt64(UInt32(bitPattern: left)) << 42 | UInt64(UInt32(bitPattern: right)) << 20
     }
 
     @inline(__always)
@@ -73,22 +88,51 @@ final class PairMerges: MergeRule, @unchecked Sendable {
         let slots = storage.pointee.slots
         let mask = storage.pointee.mask
         var at = Int(truncatingIfNeeded: hash(pair)) & mask
-        while slots[at].pair != pair, slots[at].pair != Self.empty { at = (at &+ 1) & mask }
+        while slots[at] ^ pair > Self.rankMask, slots[at] != Self.empty { at = (at &+ 1) & mask }
         return at
+    }
+
+    /// Calls `body` with each merge, in no order.
+    func forEach(_ body: (Int32, Int32, Merge) -> Void) {
+        for slot in UnsafeBufferPointer(start: storage.pointee.slots, count: storage.pointee.mask + 1)
+        where slot != Self.empty {
+            let rank = Int(slot & Self.rankMask)
+            body(
+                Int32(truncatingIfNeeded: slot >> 42), Int32(truncatingIfNeeded: slot >> 20 & (1 << 22 - 1)),
+                Merge(rank: UInt32(rank), id: storage.pointee.merged[rank]))
+        }
     }
 
     @inline(__always)
     func merge(_ left: Int32, _ right: Int32, _ span: UnsafePointer<UInt8>, _ count: Int) -> Merge {
-        // An empty slot holds `.none`.
-        storage.pointee.slots[position(Self.key(left, right))].merge
+        merge(left, right)
+    }
+
+    @inline(__always)
+    func merge(_ left: Int32, _ right: Int32) -> Merge {
+        if left | right < 0 { return .none }
+        let slot = storage.pointee.slots[position(Self.key(left, right))]
+        if slot == Self.empty { return .none }
+        let rank = Int(slot & Self.rankMask)
+        return Merge(rank: UInt32(rank), id: storage.pointee.merged[rank])
     }
 
     private func grow() {
         let old = UnsafeBufferPointer(start: storage.pointee.slots, count: storage.pointee.mask + 1)
         storage.pointee.slots = Self.allocate(old.count * 2)
         storage.pointee.mask = old.count * 2 - 1
-        for slot in old where slot.pair != Self.empty { storage.pointee.slots[position(slot.pair)] = slot }
+        for slot in old where slot != Self.empty { storage.pointee.slots[position(slot & ~Self.rankMask)] = slot }
         old.deallocate()
+    }
+
+    private func growMerged(to count: Int) {
+        let capacity = max(count, storage.pointee.mergedCapacity * 2)
+        let new = UnsafeMutablePointer<Int32>.allocate(capacity: capacity)
+        new.update(from: storage.pointee.merged, count: storage.pointee.mergedCapacity)
+        (new + storage.pointee.mergedCapacity).initialize(repeating: -1, count: capacity - storage.pointee.mergedCapacity)
+        storage.pointee.merged.deallocate()
+        storage.pointee.merged = new
+        storage.pointee.mergedCapacity = capacity
     }
 }
 
@@ -108,6 +152,9 @@ final class SpanMerges: MergeRule, @unchecked Sendable {
     }
 
     deinit { ranks.deallocate() }
+
+    /// The rank of the piece `id`; `UInt32.max` where merging may not give it.
+    func rank(_ id: Int) -> UInt32 { id < ranks.count ? ranks[id] : .max }
 
     @inline(__always)
     func merge(_ left: Int32, _ right: Int32, _ span: UnsafePointer<UInt8>, _ count: Int) -> Merge {

@@ -26,7 +26,8 @@ package final class PieceTable: @unchecked Sendable {
 
     /// - Parameters: the expected number of pieces, and of bytes in all of them.
     init(expecting pieces: Int = 1024, bytes: Int = 8192) {
-        let wanted = max(16, min(pieces, Limits.pieces) * 2)
+        // Filled to three quarters at most, as it is when it grows.
+        let wanted = max(16, min(pieces, Limits.pieces) * 4 / 3 + 1)
         let capacity = 1 << (Int.bitWidth - (wanted - 1).leadingZeroBitCount)
         let slots = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
         slots.initialize(repeating: 0, count: capacity)
@@ -82,13 +83,40 @@ package final class PieceTable: @unchecked Sendable {
                 let id = Int(slot & ~Self.tagMask) &- 1
                 let span = storage.pointee.spans[id]
                 if Int(span >> 32) == count,
-                    memcmp(storage.pointee.arena + Int(span & ~Self.tagMask), bytes, count) == 0
+                    Self.same(storage.pointee.arena + Int(span & ~Self.tagMask), bytes, count)
                 {
                     return Int32(truncatingIfNeeded: id)
                 }
             }
             at = (at &+ 1) & mask
         }
+    }
+
+    /// Whether the piece of `id` has these bytes.
+    @inline(__always)
+    func holds(_ bytes: UnsafePointer<UInt8>, _ count: Int, at id: Int32) -> Bool {
+        guard id >= 0, id < storage.pointee.spanCount else { return false }
+        let span = storage.pointee.spans[Int(id)]
+        // The length of a gap is that of no piece.
+        return Int(span >> 32) == count && Self.same(storage.pointee.arena + Int(span & ~Self.tagMask), bytes, count)
+    }
+
+    /// Pieces are short: two overlapping words are compared instead of calling memcmp.
+    @inline(__always)
+    private static func same(_ a: UnsafePointer<UInt8>, _ b: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        func differ<Word: FixedWidthInteger & BitwiseCopyable>(_ at: Int, as: Word.Type) -> Word {
+            let (a, b) = (UnsafeRawPointer(a), UnsafeRawPointer(b))
+            return a.loadUnaligned(fromByteOffset: at, as: Word.self) ^ b.loadUnaligned(fromByteOffset: at, as: Word.self)
+        }
+        if count > 16 { return memcmp(a, b, count) == 0 }
+        if count >= 8 { return differ(0, as: UInt64.self) | differ(count &- 8, as: UInt64.self) == 0 }
+        if count >= 4 { return differ(0, as: UInt32.self) | differ(count &- 4, as: UInt32.self) == 0 }
+        var at = 0
+        while at < count {
+            if a[at] != b[at] { return false }
+            at &+= 1
+        }
+        return true
     }
 
     /// Stores a piece under `id`, replacing what the id had.

@@ -9,6 +9,10 @@ final class Scratch {
     /// The units of a word that had to be rewritten before merging.
     var word: [UInt8] = []
     var words = WordList()
+    /// How many bytes have been merged here, and how they are merged once they are many.
+    var mergedBytes = 0
+    var pairwise: PairwiseEncoder?
+    let pairs = PairMemory()
 
     init() throws(TokenizerError) { matcher = try Matcher() }
 }

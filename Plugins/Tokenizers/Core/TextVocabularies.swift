@@ -15,7 +15,7 @@ enum VocabularyAndMerges {
         parts.units = .bytes
         parts.decoder = [.byteAlphabet]
         do {
-            try VocabularyText.read(vocabulary, into: &parts)
+            try VocabularyText.read(vocabulary, count: vocabulary.count / 20, into: &parts)
         } catch let error as JSONError {
             throw TokenizerError(error, in: "vocab.json")
         } catch let error as TokenizerError {
@@ -24,16 +24,14 @@ enum VocabularyAndMerges {
             throw TokenizerError(.malformed, String(describing: error), in: "vocab.json")
         }
         let pairs = PairMerges(expecting: merges.count / 10)
-        var builder = MergeBuilder(parts)
-        var rank: UInt32 = 0
+        var builder = MergeBuilder(parts, pairs)
         var endings = 0
         for (number, line) in merges.split(separator: 0x0A).enumerated() {
             var line = line
             if line.last == 0x0D { line = line.dropLast() }
             if line.isEmpty || number == 0 && line.starts(with: "#version".utf8) { continue }
             if line.suffix(4).elementsEqual("</w>".utf8) { endings += 1 }
-            builder.addLine(Array(line)[...], rank, to: pairs)
-            rank += 1
+            try builder.addLine(UnsafeBufferPointer(rebasing: line))
         }
         parts.rules = .pairs(pairs)
         let isCLIP = endings > 0

@@ -53,6 +53,8 @@ enum TokenizerJSON {
         var settings = JSONObject()
         var vocabulary: Range<Int>?
         var merges: Range<Int>?
+        var pieceStrings = 0
+        var mergeStrings = 0
         do throws(JSONError) {
             var parser = JSONParser(bytes)
             try parser.walkObject { parser, key throws(JSONError) in
@@ -63,8 +65,8 @@ enum TokenizerJSON {
                 var model = JSONObject()
                 try parser.walkObject { parser, key throws(JSONError) in
                     switch key {
-                    case "vocab": vocabulary = try parser.skipValue()
-                    case "merges": merges = try parser.skipValue()
+                    case "vocab": vocabulary = try parser.skipValue(countingStrings: &pieceStrings)
+                    case "merges": merges = try parser.skipValue(countingStrings: &mergeStrings)
                     default: model[key] = try parser.value()
                     }
                 }
@@ -82,14 +84,14 @@ enum TokenizerJSON {
         let mergeText = merges.map { UnsafeBufferPointer(rebasing: bytes[$0]) }
         do {
             switch kind {
-            case "Unigram": try VocabularyText.readScored(text, into: &parts)
-            case "BPE", "WordPiece", "WordLevel": try VocabularyText.read(text, into: &parts)
+            case "Unigram": try VocabularyText.readScored(text, count: pieceStrings, into: &parts)
+            case "BPE", "WordPiece", "WordLevel": try VocabularyText.read(text, count: pieceStrings, into: &parts)
             default:
                 throw TokenizerError(
                     .unsupported, "model.type is \(kind.debugDescription); wanted BPE, Unigram, WordPiece or WordLevel",
                     in: file)
             }
-            try readModel(model, kind, merges: mergeText, into: &parts)
+            try readModel(model, kind, merges: mergeText, strings: mergeStrings, into: &parts)
         } catch let error as JSONError {
             // Lines and columns count from the list's own beginning.
             throw TokenizerError(.malformed, "model: \(error.message)", in: file)
@@ -103,7 +105,8 @@ enum TokenizerJSON {
     }
 
     private static func readModel(
-        _ model: JSON, _ kind: String, merges: UnsafeBufferPointer<UInt8>?, into parts: inout TokenizerParts
+        _ model: JSON, _ kind: String, merges: UnsafeBufferPointer<UInt8>?, strings: Int,
+        into parts: inout TokenizerParts
     ) throws {
         let unknown = model["unk_token"]?.string
         switch kind {
@@ -124,7 +127,8 @@ enum TokenizerJSON {
             parts.units = parts.piecesAreRaw && parts.isByteAlphabet ? .bytes : .scalars
             parts.unknown = unknown.flatMap { parts.id($0) }
             parts.rules = .pairs(
-                try VocabularyText.readMerges(merges, prefix: parts.bytePair.continuationPrefix, parts))
+                try VocabularyText.readMerges(
+                    merges, strings: strings, prefix: parts.bytePair.continuationPrefix, parts))
         default:
             parts.unknown = parts.id(unknown ?? "[UNK]")
             parts.continuationPrefix = Array((model["continuing_subword_prefix"]?.string ?? "##").utf8)
