@@ -114,7 +114,8 @@ let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
     .target(name: "Ceilings", path: "Sources/Bench/Ceilings"),
     .target(
-        name: "Bench", dependencies: ["Ceilings", "Graph", "Host", "JSON"], path: "Sources/Bench", exclude: ["Ceilings"]),
+        name: "Bench", dependencies: ["Ceilings", "Graph", "Host", "JSON"], path: "Sources/Bench", exclude: ["Ceilings"]
+    ),
     room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
     room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
@@ -142,7 +143,8 @@ let rooms: [Target] = [
     .executableTarget(
         name: "martlet",
         dependencies: [
-            "Bench", "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model", "PluginAPI",
+            "Bench", "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model",
+            "PluginAPI",
             "PluginKit", "Serving", "Template", "Training", "YAML",
         ],
         path: "Sources/martlet"),
@@ -166,7 +168,8 @@ let shared: [Target] = [
     .target(name: "TokenizerPatterns", path: "Plugins/Tokenizers/Patterns"),
     .executableTarget(name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers"),
     .executableTarget(
-        name: "hostbench", dependencies: ["Host", "PluginAPI"], path: "Benchmarks/Host", exclude: ["startup.py", "Results.md"]),
+        name: "hostbench", dependencies: ["Host", "PluginAPI"], path: "Benchmarks/Host",
+        exclude: ["startup.py", "Results.md"]),
     .executableTarget(
         name: "databench", dependencies: ["Data", "DatasetsJSONL", "JSON", "PluginAPI", "PluginKit"],
         path: "Benchmarks/Data", linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
@@ -206,7 +209,8 @@ let tests: [Target] = [
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "CommandTests", path: "Tests/CommandTests"),
-    .testTarget(name: "EnginesTests", dependencies: ["EnginesNative", "JSON", "PluginKit"], path: "Tests/EnginesTests"),
+    .testTarget(
+        name: "EnginesTests", dependencies: ["EnginesNative", "JSON", "PluginKit"], path: "Tests/EnginesTests"),
     .target(name: "GraphInC", dependencies: ["PluginAPI"], path: "Tests/GraphTests/C"),
     .testTarget(
         name: "GraphTests", dependencies: ["Graph", "GraphInC", "Host", "JSON", "PluginAPI", "PluginKit"],
@@ -215,7 +219,8 @@ let tests: [Target] = [
         name: "ExportTests", dependencies: ["Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/ExportTests"),
     .testTarget(
-        name: "HostTests", dependencies: ["Foreign", "Host", "JSON", "PluginAPI", "PluginKit", "Random"], path: "Tests/HostTests"),
+        name: "HostTests", dependencies: ["Foreign", "Host", "JSON", "PluginAPI", "PluginKit", "Random"],
+        path: "Tests/HostTests"),
     .testTarget(
         name: "HubTests",
         dependencies: [
@@ -229,7 +234,8 @@ let tests: [Target] = [
         name: "QuantizersTests", dependencies: ["Host", "JSON", "Model", "PluginKit", "QuantizersBitsAndBytes"],
         path: "Tests/QuantizersTests"),
     .testTarget(
-        name: "ServingTests", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit", "Serving"],
+        name: "ServingTests",
+        dependencies: ["Data", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit", "Serving"],
         path: "Tests/ServingTests"),
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",

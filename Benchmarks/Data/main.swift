@@ -22,7 +22,9 @@ func peakMiB() -> Int {
 }
 
 func formats() -> RowFormats {
-    guard let plugin = plugin("databench", version: "0.0.0", nil, nil, { $0.dataset("jsonl", JSONLines.self, summary: "") })
+    guard
+        let plugin = plugin(
+            "databench", version: "0.0.0", nil, nil, { $0.dataset("jsonl", JSONLines.self, summary: "") })
     else { return RowFormats([]) }
     var component = mt_component()
     component.struct_size = UInt32(MemoryLayout<mt_component>.size)

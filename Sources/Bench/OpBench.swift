@@ -64,7 +64,8 @@ package final class OpBench {
                 }
             }
         }
-        let work = subject.ceiling == .read && problem.work == 0
+        let work =
+            subject.ceiling == .read && problem.work == 0
             ? Double(buffers.values.reduce(0) { $0 + $1.bytes }) : problem.work
         return try time(subject, work: work, count: problem.count) { try program.run { buffers[$0] } }
     }
@@ -113,7 +114,9 @@ private struct FillerNumbers {
     }
 
     mutating func values(_ type: ValueType, on device: Device) throws -> DeviceBuffer {
-        if type.element == .f32 { return try device.upload((0..<type.count).map { _ in Float(Int32(bitPattern: next())) * 0x1p-31 }) }
+        if type.element == .f32 {
+            return try device.upload((0..<type.count).map { _ in Float(Int32(bitPattern: next())) * 0x1p-31 })
+        }
         // Small exponents in every 16-bit field.
         let words = max(1, (type.byteCount + 3) / 4)
         return try device.upload((0..<words).map { _ in next() & 0xaf7f_efbf })

@@ -46,9 +46,11 @@ package struct OpSubject: Sendable {
     }()
 
     private static func product(
-        _ op: String, _ layout: String, _ activation: String, _ ceiling: Ceiling, _ tokens: Int, _ rows: Int, _ columns: Int
+        _ op: String, _ layout: String, _ activation: String, _ ceiling: Ceiling, _ tokens: Int, _ rows: Int,
+        _ columns: Int
     ) -> OpSubject {
-        OpSubject(name: "\(op) \(layout) \(activation)", shape: "\(tokens) x \(rows) x \(columns)", ceiling: ceiling) { graph in
+        OpSubject(name: "\(op) \(layout) \(activation)", shape: "\(tokens) x \(rows) x \(columns)", ceiling: ceiling) {
+            graph in
             let x = graph.input("x", ValueType([tokens, op == "linear" ? columns : rows]))
             let weight = try Self.weight(graph, layout, rows, columns)
             let y = try graph.emit(op, [x, weight], [("activation", .string(activation))])[0]
@@ -56,7 +58,9 @@ package struct OpSubject: Sendable {
         }
     }
 
-    private static func weight(_ graph: Graph, _ layout: String, _ rows: Int, _ columns: Int, _ index: Int = 0) throws -> Value {
+    private static func weight(_ graph: Graph, _ layout: String, _ rows: Int, _ columns: Int, _ index: Int = 0) throws
+        -> Value
+    {
         graph.resolveParameter = { name, shape, _ in Parameter(name: name, shape: shape, layout: layout) }
         return try graph.parameter("w\(index)", [rows, columns])
     }
@@ -67,10 +71,13 @@ package struct OpSubject: Sendable {
         for layout in ["f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q8_0", "q4_k", "q6_k"] {
             for (tokens, rows, columns) in [(1, 4864, 896), (1, 896, 4864), (1, 4096, 4096), (8, 4096, 4096)] {
                 out.append(
-                    OpSubject(name: "linear \(layout) decode", shape: "\(tokens) x \(rows) x \(columns)", ceiling: .read) { graph in
+                    OpSubject(
+                        name: "linear \(layout) decode", shape: "\(tokens) x \(rows) x \(columns)", ceiling: .read
+                    ) { graph in
                         let x = graph.input("x", ValueType([tokens, columns]))
                         // About 4.5 bits to 32 bits an element.
-                        let copies = max(2, (256 << 20) / (rows * columns * (layout == "f32" ? 4 : layout.hasSuffix("f16") ? 2 : 1)))
+                        let copies = max(
+                            2, (256 << 20) / (rows * columns * (layout == "f32" ? 4 : layout.hasSuffix("f16") ? 2 : 1)))
                         let outputs = try (0..<copies).map { index in
                             try graph.emit("linear", [x, try weight(graph, layout, rows, columns, index)])[0]
                         }
@@ -101,7 +108,8 @@ package struct OpSubject: Sendable {
         _ tokens: Int, _ heads: Int, _ keyHeads: Int, _ width: Int, _ activation: String, isBackward: Bool
     ) -> OpSubject {
         OpSubject(
-            name: "attention\(isBackward ? " backward" : "") \(activation)", shape: "\(tokens) x \(heads)/\(keyHeads) x \(width)",
+            name: "attention\(isBackward ? " backward" : "") \(activation)",
+            shape: "\(tokens) x \(heads)/\(keyHeads) x \(width)",
             ceiling: activation == "bf16" ? .bf16 : .f32
         ) { graph in
             let q = graph.input("q", ValueType([tokens, heads, width]))
@@ -117,7 +125,8 @@ package struct OpSubject: Sendable {
                 let lse = graph.input("lse", ValueType([tokens, heads]))
                 let out = graph.input("out", graph.type(outputs[0]))
                 outputs = Array(
-                    try graph.emit("attention_backward", [dout, q, k, v, segments, segments, out, lse], attributes).prefix(3))
+                    try graph.emit("attention_backward", [dout, q, k, v, segments, segments, out, lse], attributes)
+                        .prefix(3))
             }
             return Problem(
                 outputs: outputs, work: (isBackward ? 5 : 2) * product, integers: ["segments": [0, Int32(tokens)]])
@@ -125,9 +134,12 @@ package struct OpSubject: Sendable {
     }
 
     /// One token of each sequence over a cache in bf16: limited by reading the cache.
-    private static func paged(_ sequences: Int, _ context: Int, _ heads: Int, _ keyHeads: Int, _ width: Int) -> OpSubject {
+    private static func paged(_ sequences: Int, _ context: Int, _ heads: Int, _ keyHeads: Int, _ width: Int)
+        -> OpSubject
+    {
         OpSubject(
-            name: "attention_paged bf16 decode", shape: "\(sequences) x \(context) x \(heads)/\(keyHeads) x \(width)", ceiling: .read
+            name: "attention_paged bf16 decode", shape: "\(sequences) x \(context) x \(heads)/\(keyHeads) x \(width)",
+            ceiling: .read
         ) { graph in
             let (size, each) = (32, context / 32)
             let blocks = sequences * each
@@ -143,7 +155,8 @@ package struct OpSubject: Sendable {
             // Blocks of a sequence lie apart, as they do after a while of serving.
             let table = (0..<sequences).map { s in (0..<each).map { Int32($0 * sequences + s) } }
             return Problem(
-                outputs: try graph.emit("attention_paged", inputs, [("block_size", .int(size)), ("scale", .float(0.1))]),
+                outputs: try graph.emit(
+                    "attention_paged", inputs, [("block_size", .int(size)), ("scale", .float(0.1))]),
                 work: 2 * Double(cache.byteCount),
                 integers: [
                     "slots": table.map { $0[each - 1] * Int32(size) + Int32(size - 1) },

@@ -48,7 +48,9 @@ extension Case {
             let plugin = try subject.initialized()
             let outcome = plugin.describe(plugin.component_count(plugin.ctx))
             if outcome.status == MT_OK { throw Skip(reason: "nothing failed") }
-            if outcome.message.isEmpty { throw Breach("component past the end failed with status \(outcome.status) and no message") }
+            if outcome.message.isEmpty {
+                throw Breach("component past the end failed with status \(outcome.status) and no message")
+            }
         },
         boundaryCase("short-struct", "a caller's shorter struct is not written past its end") { subject in
             let plugin = try subject.initialized()
@@ -105,7 +107,9 @@ extension Case {
             let before = martlet_heap_in_use()
             ask(4000)
             let after = martlet_heap_in_use()
-            if after > before + 32_000 { throw Breach("4000 calls of component took \(after - before) bytes and kept them") }
+            if after > before + 32_000 {
+                throw Breach("4000 calls of component took \(after - before) bytes and kept them")
+            }
         },
         boundaryCase("deinit", "deinit returns, and init may follow it") { subject in
             let plugin = try subject.initialized()
@@ -128,7 +132,9 @@ extension Case {
         let block = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 16)
         block.initializeMemory(as: UInt8.self, repeating: 0, count: 256)
         block.copyMemory(from: UnsafeRawPointer(Services.quiet.handle), byteCount: MemoryLayout<mt_host>.size + 8)
-        withUnsafeBytes(of: host) { block.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(block), byteCount: $0.count) }
+        withUnsafeBytes(of: host) {
+            block.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(block), byteCount: $0.count)
+        }
         let pointer = UnsafePointer(block.assumingMemoryBound(to: mt_host.self))
         let manifest = try subject.manifest()
         do {
@@ -154,7 +160,11 @@ private struct ProcessState {
         for signal in [SIGINT, SIGTERM, SIGSEGV, SIGPIPE, SIGCHLD, SIGFPE] {
             var action = sigaction()
             sigaction(signal, nil, &action)
-            parts.append(("the handler of signal \(signal)", "\(unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self))"))
+            parts.append(
+                (
+                    "the handler of signal \(signal)",
+                    "\(unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self))"
+                ))
         }
         parts.append(("the locale", setlocale(LC_ALL, nil).map { String(cString: $0) } ?? ""))
         parts.append(("the rounding mode", "\(martlet_rounding_mode())"))

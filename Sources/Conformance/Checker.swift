@@ -48,7 +48,8 @@ package struct Checker {
         guard let ending = try Self.spawn(words, output: output, errors: errors, limit: timeLimit) else {
             return Outcome(.hung, "it did not end within \(timeLimit) s")
         }
-        guard let bytes = try? FileSystem.read(result, limit: 1 << 20), case let text = String(decoding: bytes, as: UTF8.self), !text.isEmpty
+        guard let bytes = try? FileSystem.read(result, limit: 1 << 20),
+            case let text = String(decoding: bytes, as: UTF8.self), !text.isEmpty
         else {
             return Outcome(.crashed, ending + Self.lastLine(errors))
         }
@@ -80,7 +81,9 @@ package struct Checker {
         defer { for word in arguments { free(word) } }
         var child = pid_t()
         let status = posix_spawn(&child, words[0], &actions, nil, &arguments, environ)
-        guard status == 0 else { throw HostError(.io, words[0], "cannot be started: \(String(cString: strerror(status)))") }
+        guard status == 0 else {
+            throw HostError(.io, words[0], "cannot be started: \(String(cString: strerror(status)))")
+        }
         let start = now()
         var wait: Int32 = 0
         var pause: useconds_t = 500
@@ -95,7 +98,8 @@ package struct Checker {
         }
         let signal = wait & 0x7F
         return signal == 0
-            ? "it left the process with status \((wait >> 8) & 0xFF)" : "killed by signal \(signal) (\(String(cString: strsignal(signal))))"
+            ? "it left the process with status \((wait >> 8) & 0xFF)"
+            : "killed by signal \(signal) (\(String(cString: strsignal(signal))))"
     }
 
     private static func now() -> Double {

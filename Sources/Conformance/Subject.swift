@@ -15,7 +15,9 @@ package struct Subject {
     /// - Parameter path: A plugin's directory, its plugin.json, or its library beside one.
     package init(_ path: String, configs: [String] = []) throws(HostError) {
         configPaths = configs
-        guard let real = FileSystem.real(path) else { throw HostError(.io, path, "does not exist", fix: "name a plugin's directory") }
+        guard let real = FileSystem.real(path) else {
+            throw HostError(.io, path, "does not exist", fix: "name a plugin's directory")
+        }
         let directory = FileSystem.isDirectory(real) ? real : FileSystem.parent(of: real)
         manifestPath = "\(directory)/plugin.json"
         guard let manifest = try? Manifest(path: manifestPath), let installation = try? Installation.standard() else {
@@ -28,7 +30,9 @@ package struct Subject {
     func manifest() throws(HostError) -> Manifest { try Manifest(path: manifestPath) }
 
     func libraryPath() throws -> String {
-        guard let library else { throw Breach("the library \(try manifest().library) is neither beside plugin.json nor beside martlet") }
+        guard let library else {
+            throw Breach("the library \(try manifest().library) is neither beside plugin.json nor beside martlet")
+        }
         return library
     }
 
@@ -65,7 +69,9 @@ extension Services {
 
 extension mt_plugin {
     /// Asks for component `index` into a buffer of `size` bytes, and gives status, message and the buffer.
-    func describe(_ index: Int, size: Int = MemoryLayout<mt_component>.size) -> (status: mt_status, message: String, raw: mt_component, tail: [UInt8]) {
+    func describe(_ index: Int, size: Int = MemoryLayout<mt_component>.size) -> (
+        status: mt_status, message: String, raw: mt_component, tail: [UInt8]
+    ) {
         let capacity = 256
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
         defer { buffer.deallocate() }

@@ -16,7 +16,8 @@ package struct Preview: Sendable {
         example.sequences.enumerated().map { index, sequence in
             let name = example.kind == .single ? "" : index == 0 ? ", chosen" : ", rejected"
             let label = example.label.map { ", label \($0)" } ?? ""
-            return "--- row \(example.row)\(name)\(label): \(sequence.count) tokens, \(sequence.trainedTokens) trained\n"
+            return
+                "--- row \(example.row)\(name)\(label): \(sequence.count) tokens, \(sequence.trainedTokens) trained\n"
                 + marked(sequence, encoder) + "\n"
         }.joined()
     }
@@ -27,8 +28,10 @@ package struct Preview: Sendable {
         func isTrained(_ t: Int) -> Bool { t > 0 && sequence.weights[t] != 0 }
         while start < sequence.count {
             var end = start + 1
-            while end < sequence.count, isTrained(end) == isTrained(start), sequence.weights[end] == sequence.weights[start]
-                || !isTrained(start) { end += 1 }
+            while end < sequence.count, isTrained(end) == isTrained(start),
+                sequence.weights[end] == sequence.weights[start]
+                    || !isTrained(start)
+            { end += 1 }
             let text = encoder.text(of: Array(sequence.ids[start..<end]))
             let weight = sequence.weights[start]
             switch (isTrained(start), style) {

@@ -59,13 +59,17 @@ package final class TrainingData {
                 filters: settings.filters)
         }
         cache = try settings.cacheDirectory.map { try EncodedCache(directory: $0, identity: encoder.identity) }
-        if let weights = settings.interleaveWeights, weights.count != datasets.count || weights.contains(where: { $0 < 0 }) {
+        if let weights = settings.interleaveWeights,
+            weights.count != datasets.count || weights.contains(where: { $0 < 0 })
+        {
             throw DataError(
-                "interleave_prob", found: "\(weights)", wanted: "\(datasets.count) weights, one a data set, none below 0")
+                "interleave_prob", found: "\(weights)",
+                wanted: "\(datasets.count) weights, one a data set, none below 0")
         }
         if !settings.streams { try store() }
         for (index, dataset) in validation.enumerated() {
-            validationStores.append(try RowStore(feed(dataset.files, datasets.count + index), dataset: datasets.count + index))
+            validationStores.append(
+                try RowStore(feed(dataset.files, datasets.count + index), dataset: datasets.count + index))
         }
         for (index, dataset) in datasets.enumerated() where !dataset.validationFiles.isEmpty {
             validationStores.append(try RowStore(feed(dataset.validationFiles, index), dataset: index))
@@ -83,7 +87,8 @@ package final class TrainingData {
             rows = stream(epoch: epoch)
         } else {
             let order = order(epoch: epoch)
-            let own = settings.shards == 1
+            let own =
+                settings.shards == 1
                 ? order : order.indices.filter { $0 % settings.shards == settings.shard }.map { order[$0] }
             rows = OrderedFeed(stores, order: own)
         }
@@ -93,11 +98,13 @@ package final class TrainingData {
     /// The batches of the validation rows in their order; nil when there are none.
     package func validationBatches() -> BatchStream? {
         let all = stores + validationStores
-        let order = validation.enumerated().flatMap { store, rows in
-            rows.map { OrderedFeed.Reference(store: store, row: $0) }
-        } + validationStores.enumerated().flatMap { index, store in
-            (0..<store.count).map { OrderedFeed.Reference(store: stores.count + index, row: $0) }
-        }
+        let order =
+            validation.enumerated().flatMap { store, rows in
+                rows.map { OrderedFeed.Reference(store: store, row: $0) }
+            }
+            + validationStores.enumerated().flatMap { index, store in
+                (0..<store.count).map { OrderedFeed.Reference(store: stores.count + index, row: $0) }
+            }
         if order.isEmpty { return nil }
         return BatchStream(encoded(OrderedFeed(all, order: order)), plan: settings.plan, ledger: RejectLedger())
     }
@@ -142,11 +149,13 @@ package final class TrainingData {
             stores.append(store)
             // Streams of the seed: 2^20 and up, so that epochs never meet them.
             let sampling = SeededOrder(seed: settings.seed, stream: 1 << 20 + 2 * index)
-            let rows = dataset.sample.map {
-                Selection.sample($0, of: store.count, order: settings.shuffles ? sampling : nil)
-            } ?? Array(0..<store.count)
+            let rows =
+                dataset.sample.map {
+                    Selection.sample($0, of: store.count, order: settings.shuffles ? sampling : nil)
+                } ?? Array(0..<store.count)
             let parts = Selection.split(
-                rows, ratio: settings.splitRatio, order: SeededOrder(seed: settings.seed, stream: 1 << 20 + 2 * index + 1))
+                rows, ratio: settings.splitRatio,
+                order: SeededOrder(seed: settings.seed, stream: 1 << 20 + 2 * index + 1))
             training.append(parts.train)
             validation.append(parts.validation)
         }
@@ -177,7 +186,8 @@ package final class TrainingData {
         }
         let joined: any RowFeed
         if let weights = settings.interleaveWeights {
-            joined = InterleavedFeed(feeds, weights: weights, seed: settings.seed &+ UInt64(epoch), stopping: settings.stopping)
+            joined = InterleavedFeed(
+                feeds, weights: weights, seed: settings.seed &+ UInt64(epoch), stopping: settings.stopping)
         } else {
             joined = feeds.count == 1 ? feeds[0] : ChainedFeed(feeds)
         }

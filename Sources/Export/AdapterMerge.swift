@@ -46,9 +46,12 @@ package struct AdapterMerge {
     }
 
     private static func check(_ adapter: Adapter, _ name: String, _ shape: [Int]) throws {
-        guard let tensor = adapter.tensors[name] else { throw ExportError(.invalid, "has no tensor \(name)", at: adapter.directory) }
+        guard let tensor = adapter.tensors[name] else {
+            throw ExportError(.invalid, "has no tensor \(name)", at: adapter.directory)
+        }
         guard tensor.shape == shape else {
-            throw ExportError(.invalid, "\(name) has shape \(tensor.shape), the model wants \(shape)", at: adapter.directory)
+            throw ExportError(
+                .invalid, "\(name) has shape \(tensor.shape), the model wants \(shape)", at: adapter.directory)
         }
     }
 
@@ -58,7 +61,8 @@ package struct AdapterMerge {
     package var changes: WeightExport.Changes {
         let parameters = Array(saved.values) + sites.values.map(\.site.weight)
         return WeightExport.Changes(
-            isTransposed: Dictionary(parameters.map { ($0.name, $0.isTransposed) }, uniquingKeysWith: { first, _ in first }),
+            isTransposed: Dictionary(
+                parameters.map { ($0.name, $0.isTransposed) }, uniquingKeysWith: { first, _ in first }),
             values: values)
     }
 
@@ -78,8 +82,10 @@ package struct AdapterMerge {
         let weight = input("weight", site.weight.shape, try model.values(of: site.weight))
         let trained = names.compactMap { name in adapter.tensors[name].map { input(name, $0.shape, $0.values) } }
         let merged = try tuner.merge(
-            graph, LinearSite(name: site.name, x: .none, y: .none, weight: weight, inWidth: columns, outWidth: rows), trained)
-        let program = try Program(graph, outputs: [merged], device: model.device, arena: SharedArena(device: model.device))
+            graph, LinearSite(name: site.name, x: .none, y: .none, weight: weight, inWidth: columns, outWidth: rows),
+            trained)
+        let program = try Program(
+            graph, outputs: [merged], device: model.device, arena: SharedArena(device: model.device))
         let bound = try inputs.mapValues { try model.device.upload($0) }
         try program.run { bound[$0] }
         return try program.read(merged, as: Float.self)

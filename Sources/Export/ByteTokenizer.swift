@@ -22,7 +22,8 @@ struct ByteTokenizer {
         let vocabulary = Self.alphabet.enumerated().map { ($1, JSON.int(Int64($0))) }
         let added = Self.specials.enumerated().map { i, text -> JSON in
             [
-                "id": .int(Int64(256 + i)), "content": .string(text), "single_word": false, "lstrip": false, "rstrip": false,
+                "id": .int(Int64(256 + i)), "content": .string(text), "single_word": false, "lstrip": false,
+                "rstrip": false,
                 "normalized": false, "special": true,
             ]
         }
@@ -31,7 +32,8 @@ struct ByteTokenizer {
             "version": "1.0", "truncation": nil, "padding": nil, "added_tokens": .array(added), "normalizer": nil,
             "pre_tokenizer": byteLevel, "post_processor": byteLevel, "decoder": byteLevel,
             "model": [
-                "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+                "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
+                "end_of_word_suffix": nil,
                 "fuse_unk": false, "byte_fallback": false, "vocab": .object(JSONObject(vocabulary)), "merges": [],
             ],
         ]

@@ -58,10 +58,12 @@ package struct ModelExport {
     func remove(_ path: String) { try? ReplacementDirectory.remove(path) }
 
     private func fill(_ directory: String) throws {
-        let export = WeightExport(model, changes: merge?.changes ?? WeightExport.Changes(), dense: dense, shardBytes: shardBytes)
+        let export = WeightExport(
+            model, changes: merge?.changes ?? WeightExport.Changes(), dense: dense, shardBytes: shardBytes)
         try export.write(to: directory, components: components, progress: progress)
         guard model.files.describesItself else { return }
-        if let tokenizer = try? JSON(parsing: model.files.ggufTokenizer), let published = PublishedTokenizer(tokenizer) {
+        if let tokenizer = try? JSON(parsing: model.files.ggufTokenizer), let published = PublishedTokenizer(tokenizer)
+        {
             try published.document.write(to: System.join(directory, "tokenizer.json"))
             try published.config.write(to: System.join(directory, "tokenizer_config.json"))
         }

@@ -22,8 +22,10 @@ package struct NewModel {
         self.config = config
         self.layout = layout
         self.seed = seed
-        parameters = try FamilyHandle(config: config, components: components, at: path).outline().parameters.flatMap(Self.stored)
-            .sorted { $0.name < $1.name }
+        parameters = try FamilyHandle(config: config, components: components, at: path).outline().parameters.flatMap(
+            Self.stored
+        )
+        .sorted { $0.name < $1.name }
     }
 
     package var count: Int { parameters.reduce(0) { $0 + $1.shape.reduce(1, *) } }
@@ -32,9 +34,14 @@ package struct NewModel {
     private static func stored(_ parameter: Parameter) -> [Parameter] {
         if let star = parameter.name.firstIndex(of: "*"), let experts = parameter.shape.first {
             let (head, tail) = (parameter.name[..<star], parameter.name[parameter.name.index(after: star)...])
-            return (0..<experts).map { Parameter(name: "\(head)\($0)\(tail)", shape: Array(parameter.shape.dropFirst())) }
+            return (0..<experts).map {
+                Parameter(name: "\(head)\($0)\(tail)", shape: Array(parameter.shape.dropFirst()))
+            }
         }
-        return [Parameter(name: parameter.name, shape: parameter.isTransposed ? parameter.shape.reversed() : parameter.shape)]
+        return [
+            Parameter(
+                name: parameter.name, shape: parameter.isTransposed ? parameter.shape.reversed() : parameter.shape)
+        ]
     }
 
     /// Writes weights and configuration, and a tokenizer of bytes unless `hasTokenizer`.
@@ -42,7 +49,8 @@ package struct NewModel {
         try System.makeDirectories(directory)
         let width = layout == "f32" ? 4 : 2
         let writer = try CheckpointWriterHandle(
-            format: "safetensors", path: directory, options: ["metadata": ["format": "pt"], "max_shard_bytes": 5_000_000_000],
+            format: "safetensors", path: directory,
+            options: ["metadata": ["format": "pt"], "max_shard_bytes": 5_000_000_000],
             tensors: parameters.map {
                 TensorEntry(name: $0.name, layout: layout, shape: $0.shape, size: UInt64($0.shape.reduce(width, *)))
             }, components: components)
@@ -60,7 +68,8 @@ package struct NewModel {
         let tokenizer = ByteTokenizer()
         guard config["vocab_size"]?.int ?? 0 >= tokenizer.count else {
             throw ExportError(
-                .invalid, "found a vocab_size of \(config["vocab_size"]?.int ?? 0), wanted at least \(tokenizer.count) for bytes",
+                .invalid,
+                "found a vocab_size of \(config["vocab_size"]?.int ?? 0), wanted at least \(tokenizer.count) for bytes",
                 at: "config.json")
         }
         try tokenizer.document.write(to: System.join(directory, "tokenizer.json"))
@@ -88,7 +97,8 @@ package struct NewModel {
         let path = System.join(directory, "model.safetensors")
         try ReplacementFile.write(head, to: path)
         guard truncate(path, off_t(head.count + end)) == 0 else {
-            throw ExportError(.invalid, "the file system cannot hold a file of \(end) bytes without their content", at: path)
+            throw ExportError(
+                .invalid, "the file system cannot hold a file of \(end) bytes without their content", at: path)
         }
     }
 

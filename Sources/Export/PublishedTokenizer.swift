@@ -14,7 +14,8 @@ struct PublishedTokenizer {
     init?(_ document: JSON) {
         func entry(_ name: String) -> JSON? { document["tokenizer.ggml." + name] }
         let pre = entry("pre")?.string ?? "default"
-        guard entry("model")?.string == "gpt2", let tokens = entry("tokens")?.array, let merges = entry("merges")?.array,
+        guard entry("model")?.string == "gpt2", let tokens = entry("tokens")?.array,
+            let merges = entry("merges")?.array,
             let patterns = SplitPatterns.named(pre)
         else { return nil }
         let types = entry("token_type")?.array?.map { $0.int ?? 1 } ?? []
@@ -35,7 +36,8 @@ struct PublishedTokenizer {
             "normalizer": pre == "qwen2" ? ["type": "NFC"] : nil, "pre_tokenizer": Self.preTokenizer(patterns),
             "post_processor": Self.byteLevel(usesPattern: true), "decoder": Self.byteLevel(usesPattern: true),
             "model": [
-                "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+                "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
+                "end_of_word_suffix": nil,
                 "fuse_unk": false, "byte_fallback": false, "ignore_merges": .bool(SplitPatterns.ignoresMerges(pre)),
                 "vocab": .object(JSONObject(vocabulary)), "merges": .array(merges),
             ],
@@ -45,7 +47,8 @@ struct PublishedTokenizer {
             return tokens[id]
         }
         config = [
-            "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": piece("bos_token_id"), "eos_token": piece("eos_token_id"),
+            "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": piece("bos_token_id"),
+            "eos_token": piece("eos_token_id"),
             "unk_token": piece("unknown_token_id"), "pad_token": piece("padding_token_id"),
             "add_bos_token": entry("add_bos_token") ?? false, "clean_up_tokenization_spaces": false,
         ]

@@ -40,9 +40,11 @@ package struct Verification {
     /// - Parameter scratch: Where the merged model may be written; it is gone when this returns.
     package func run(scratch: String) throws {
         let audit = try CheckpointAudit(model)
-        report(Check(
-            claim: "the checkpoint fits the model", figure: Double(audit.problems.count), limit: 0,
-            detail: audit.problems.first ?? "\(audit.parameterCount) parameters, \(audit.unused.count) tensors unused"))
+        report(
+            Check(
+                claim: "the checkpoint fits the model", figure: Double(audit.problems.count), limit: 0,
+                detail: audit.problems.first
+                    ?? "\(audit.parameterCount) parameters, \(audit.unused.count) tensors unused"))
         guard audit.problems.isEmpty else { return }
         try finiteWeights()
         try finiteAdapter()
@@ -63,7 +65,8 @@ package struct Verification {
             guard let source = model.weights.sources(of: name).first?.entry else { continue }
             let isDense = WeightStore.denseLayouts.contains(source.layout)
             guard isDense || source.shape.count == 2 else { continue }
-            let values = try isDense
+            let values =
+                try isDense
                 ? model.files.checkpoint.floats(source)
                 : model.decoded(Parameter(name: name, shape: source.shape, layout: source.layout))
             let found = values.reduce(0) { $1.isFinite ? $0 : $0 + 1 }
@@ -71,16 +74,19 @@ package struct Verification {
             bad += found
             count += values.count
         }
-        report(Check(
-            claim: "every weight is a finite number", figure: Double(bad), limit: 0, detail: "of \(count) numbers\(worst)"))
+        report(
+            Check(
+                claim: "every weight is a finite number", figure: Double(bad), limit: 0,
+                detail: "of \(count) numbers\(worst)"))
     }
 
     private func finiteAdapter() throws {
         guard let adapter else { return }
         let bad = adapter.tensors.filter { !$0.value.values.allSatisfy(\.isFinite) }
-        report(Check(
-            claim: "every number of the adapter is finite", figure: Double(bad.count), limit: 0,
-            detail: "of \(adapter.tensors.count) tensors" + (bad.keys.min().map { ", first \($0)" } ?? "")))
+        report(
+            Check(
+                claim: "every number of the adapter is finite", figure: Double(bad.count), limit: 0,
+                detail: "of \(adapter.tensors.count) tensors" + (bad.keys.min().map { ", first \($0)" } ?? "")))
     }
 
     /// Mean squared error of the quantized weights over the mean square, against the quantizer's own bound.
@@ -99,9 +105,10 @@ package struct Verification {
             let relative = square > 0 ? error / square : error
             if !(relative <= worst) { (worst, place) = (relative, site.weight.name) }
         }
-        report(Check(
-            claim: "quantized weights keep the quantizer's bound", figure: worst, limit: limit,
-            detail: "squared error over square, worst in \(place)"))
+        report(
+            Check(
+                claim: "quantized weights keep the quantizer's bound", figure: worst, limit: limit,
+                detail: "squared error over square, worst in \(place)"))
     }
 
     // MARK: Template
@@ -124,16 +131,19 @@ package struct Verification {
             let first = trained.weights.firstIndex { $0 != 0 } ?? 0
             if Array(trained.ids.prefix(prompt.count)) != prompt || first < prompt.count { different += 1 }
         }
-        report(Check(
-            claim: "training reads the prompt that answering gives", figure: Double(different), limit: 0,
-            detail: "of \(questions.count) conversations begin otherwise, or train a part of the prompt"))
+        report(
+            Check(
+                claim: "training reads the prompt that answering gives", figure: Double(different), limit: 0,
+                detail: "of \(questions.count) conversations begin otherwise, or train a part of the prompt"))
     }
 
     // MARK: Training against answering
 
     private func engine() throws -> TrainingEngine {
         // Dropout is noise that differs between any two batches.
-        var settings: JSON = ["rank": 4, "alpha": 8, "dropout": 0, "target_modules": .array(model.shape.defaultTargets.map(JSON.string))]
+        var settings: JSON = [
+            "rank": 4, "alpha": 8, "dropout": 0, "target_modules": .array(model.shape.defaultTargets.map(JSON.string)),
+        ]
         var id = "lora"
         var tuner = try TunerHandle(id: id, settings: settings, components: components)
         if let adapter, var members = adapter.config.object {
@@ -156,7 +166,8 @@ package struct Verification {
 
     private var examples: [EncodedExample] {
         probe.sequences.filter { $0.count > 1 }.enumerated().map { row, ids in
-            EncodedExample(sequences: [EncodedSequence(ids: ids, weights: [Float](repeating: 1, count: ids.count))], row: row)
+            EncodedExample(
+                sequences: [EncodedSequence(ids: ids, weights: [Float](repeating: 1, count: ids.count))], row: row)
         }
     }
 
@@ -176,10 +187,11 @@ package struct Verification {
     }
 
     private func trainingEqualsInference(_ engine: TrainingEngine) throws {
-        report(Check(
-            claim: "training and answering give the same probabilities",
-            figure: Self.largest(try trainedLogps(engine, adapted: false), try scoredLogps(model)), limit: 1e-3,
-            detail: "nats a token, the largest of \(examples.count) texts"))
+        report(
+            Check(
+                claim: "training and answering give the same probabilities",
+                figure: Self.largest(try trainedLogps(engine, adapted: false), try scoredLogps(model)), limit: 1e-3,
+                detail: "nats a token, the largest of \(examples.count) texts"))
     }
 
     private static func largest(_ one: [Double], _ other: [Double]) -> Double {
@@ -213,9 +225,10 @@ package struct Verification {
                 square += Double(one) * Double(one)
             }
             let loss = abs(packed.loss - other.loss) / max(1e-9, abs(packed.loss))
-            report(Check(
-                claim: claim, figure: max(loss, (difference / max(1e-30, square)).squareRoot()), limit: 1e-3,
-                detail: "relative, the larger of loss \(Self.short(loss)) and gradient"))
+            report(
+                Check(
+                    claim: claim, figure: max(loss, (difference / max(1e-30, square)).squareRoot()), limit: 1e-3,
+                    detail: "relative, the larger of loss \(Self.short(loss)) and gradient"))
         }
     }
 
@@ -245,7 +258,9 @@ package struct Verification {
         let written = try Model(path: path, options: options, components: components)
         let layouts = Set(written.files.checkpoint.tensors.values.filter { $0.shape.count == 2 }.map(\.layout))
         return Check(
-            claim: "the merged model answers as the adapter does", figure: Self.largest(adapted, try scoredLogps(written)),
-            limit: layouts == ["f32"] ? 1e-3 : 0.05, detail: "nats a token; merged weights in \(layouts.sorted().joined(separator: ", "))")
+            claim: "the merged model answers as the adapter does",
+            figure: Self.largest(adapted, try scoredLogps(written)),
+            limit: layouts == ["f32"] ? 1e-3 : 0.05,
+            detail: "nats a token; merged weights in \(layouts.sorted().joined(separator: ", "))")
     }
 }

@@ -68,7 +68,9 @@ package enum System {
 
     /// Gives a file or directory another name; what has that name already stays, unless it is a file.
     package static func move(_ path: String, to target: String) throws(FileError) {
-        guard rename(path, target) == 0 else { throw error(path, "renaming to \(target)", wanted: "it under its new name") }
+        guard rename(path, target) == 0 else {
+            throw error(path, "renaming to \(target)", wanted: "it under its new name")
+        }
     }
 
     /// Removes a file; whether there was one.

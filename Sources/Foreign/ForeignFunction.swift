@@ -24,17 +24,23 @@ package final class ForeignFunction: @unchecked Sendable {
         do throws(Prototype.Mismatch) {
             prototype = try Prototype(entry.prototype)
         } catch {
-            throw wrong(.installation, "function", "\"\(entry.prototype)\" \(error.message)", "write it as in the library's header")
+            throw wrong(
+                .installation, "function", "\"\(entry.prototype)\" \(error.message)",
+                "write it as in the library's header")
         }
         let names = prototype.parameters.map(\.name)
-        for (field, given) in [("arguments", entry.arguments.keys.sorted()), ("constants", entry.constants.keys.sorted())] {
+        for (field, given) in [
+            ("arguments", entry.arguments.keys.sorted()), ("constants", entry.constants.keys.sorted()),
+        ] {
             for name in given where !names.contains(name) {
                 throw wrong(
                     .installation, "\(field).\(name)", "\(prototype.name) has no parameter \(name)",
-                    nearest(name, in: names).map { "did you mean \($0)?" } ?? "its parameters are \(names.joined(separator: ", "))")
+                    nearest(name, in: names).map { "did you mean \($0)?" }
+                        ?? "its parameters are \(names.joined(separator: ", "))")
             }
             for parameter in prototype.parameters where parameter.isLength && given.contains(parameter.name) {
-                throw wrong(.installation, "\(field).\(parameter.name)", "is the length of the array before it", "remove it")
+                throw wrong(
+                    .installation, "\(field).\(parameter.name)", "is the length of the array before it", "remove it")
             }
         }
         try ELFHeader.check(path, plugin: entry.plugin, architecture: Machine.current.architecture)
@@ -45,10 +51,12 @@ package final class ForeignFunction: @unchecked Sendable {
                 .entry, entry.plugin, "\(path) does not export \(prototype.name)",
                 fix: mangled
                     ? "it has a C++ function of that name: declare it extern \"C\""
-                    : nearest(prototype.name, in: exports.map(\.name)).map { "did you mean \($0)?" } ?? "nm -D lists what it exports")
+                    : nearest(prototype.name, in: exports.map(\.name)).map { "did you mean \($0)?" }
+                        ?? "nm -D lists what it exports")
         }
         guard symbol.isFunction else {
-            throw HostError(.entry, entry.plugin, "\(prototype.name) in \(path) is data and no function", fix: "name a function")
+            throw HostError(
+                .entry, entry.plugin, "\(prototype.name) in \(path) is data and no function", fix: "name a function")
         }
         guard let address = try Library(path: path, plugin: entry.plugin).symbol(prototype.name) else {
             throw HostError(.entry, entry.plugin, "\(prototype.name) in \(path) cannot be found by the linker")
@@ -56,7 +64,9 @@ package final class ForeignFunction: @unchecked Sendable {
         (self.entry, self.prototype, self.address) = (entry, prototype, address)
         let count = prototype.parameters.count
         types = .allocate(capacity: count)
-        for (i, parameter) in prototype.parameters.enumerated() { (types + i).initialize(to: parameter.type.description) }
+        for (i, parameter) in prototype.parameters.enumerated() {
+            (types + i).initialize(to: parameter.type.description)
+        }
         pthread_mutex_init(mutex, nil)
         guard martlet_ffi_prepare(call, UInt32(count), prototype.result.description, types) == 0 else {
             throw wrong(.installation, "function", "libffi cannot call \(entry.prototype)", "use plainer types")
@@ -88,12 +98,15 @@ package final class ForeignFunction: @unchecked Sendable {
             }
             let path = entry.arguments[parameter.name] ?? parameter.name
             guard let value = entry.constants[parameter.name] ?? row.value(at: path), !value.isNull else {
-                throw PluginError(.invalid, "the row has no \(path), which \(prototype.name) wants as \(parameter.name)", at: path)
+                throw PluginError(
+                    .invalid, "the row has no \(path), which \(prototype.name) wants as \(parameter.name)", at: path)
             }
             arguments.append(try Argument(value, parameter, at: path))
         }
         let result = run(arguments)
-        guard result.isFinite else { throw PluginError(.error, "\(prototype.name) gave \(result), wanted a finite number") }
+        guard result.isFinite else {
+            throw PluginError(.error, "\(prototype.name) gave \(result), wanted a finite number")
+        }
         return result
     }
 
@@ -131,7 +144,8 @@ private final class Argument {
     init(_ value: JSON, _ parameter: Prototype.Parameter, at place: String) throws {
         storage.initializeMemory(as: UInt64.self, repeating: 0, count: 1)
         func wrong(_ wanted: String) -> PluginError {
-            PluginError(.invalid, "\(place) is \(value.text().prefix(60)), wanted \(wanted) for \(parameter.name)", at: place)
+            PluginError(
+                .invalid, "\(place) is \(value.text().prefix(60)), wanted \(wanted) for \(parameter.name)", at: place)
         }
         func integer<Integer: FixedWidthInteger>(_ type: Integer.Type) throws {
             guard let whole = value.int ?? value.bool.map({ $0 ? 1 : 0 }), let exact = Integer(exactly: whole) else {
@@ -155,7 +169,9 @@ private final class Argument {
         case .double: storage.storeBytes(of: try number(), as: Double.self)
         case .text:
             // A list of messages, say, goes as its JSON text.
-            guard let text = value.string ?? (value.array != nil || value.object != nil ? value.text() : nil) else { throw wrong("a text") }
+            guard let text = value.string ?? (value.array != nil || value.object != nil ? value.text() : nil) else {
+                throw wrong("a text")
+            }
             guard !text.utf8.contains(0) else { throw wrong("a text without NUL") }
             point(to: Array(text.utf8) + [0])
         case .doubles:
@@ -170,7 +186,8 @@ private final class Argument {
     }
 
     private func point<Element: BitwiseCopyable>(to elements: [Element]) {
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: max(elements.count, 1) * MemoryLayout<Element>.stride, alignment: 16)
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: max(elements.count, 1) * MemoryLayout<Element>.stride, alignment: 16)
         elements.withUnsafeBytes { bytes in
             if let start = bytes.baseAddress { memory.copyMemory(from: start, byteCount: bytes.count) }
         }

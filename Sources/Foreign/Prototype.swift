@@ -44,8 +44,12 @@ package struct Prototype: Sendable, Equatable {
                 let place = "parameter \(parameters.count + 1)"
                 let declared = try Self.declaration(part, place)
                 guard let type = declared.type else { throw Mismatch("\(place) is void") }
-                guard let name = declared.name else { throw Mismatch("\(place) has no name; a row's field is found by it") }
-                if parameters.contains(where: { $0.name == name }) { throw Mismatch("two parameters are named \(name)") }
+                guard let name = declared.name else {
+                    throw Mismatch("\(place) has no name; a row's field is found by it")
+                }
+                if parameters.contains(where: { $0.name == name }) {
+                    throw Mismatch("two parameters are named \(name)")
+                }
                 let isLength = parameters.last?.type == .doubles
                 if isLength, ![.int32, .uint32, .int64, .uint64].contains(type) {
                     throw Mismatch("\(name) follows an array, and is no integer for its length")
@@ -98,12 +102,15 @@ package struct Prototype: Sendable, Equatable {
         guard stars > 0 else {
             if type == "void" { return (nil, name) }
             guard let known = numbers[type] else {
-                throw Mismatch("\(place) has the type \"\(type)\"; known are \(numbers.keys.sorted().joined(separator: ", ")), const char * and const double *")
+                throw Mismatch(
+                    "\(place) has the type \"\(type)\"; known are \(numbers.keys.sorted().joined(separator: ", ")), const char * and const double *"
+                )
             }
             return (known, name)
         }
         guard stars == 1, let known: ValueType = type == "char" ? .text : type == "double" ? .doubles : nil else {
-            throw Mismatch("\(place) is a pointer to \(type)\(stars > 1 ? " *" : ""); wanted const char * or const double *")
+            throw Mismatch(
+                "\(place) is a pointer to \(type)\(stars > 1 ? " *" : ""); wanted const char * or const double *")
         }
         guard isConstant else { throw Mismatch("\(place) may be written to; wanted const \(type) *") }
         return (known, name)

@@ -33,7 +33,8 @@ package enum GraphService {
             building(handle, error) { graph in
                 var values: [Value] = []
                 for i in 0..<inputCount { values.append(try value(inputs.map { $0[i] } ?? mt_value(), in: graph)) }
-                let attributes = try UnsafeBufferPointer(start: attrs, count: attrs == nil ? 0 : attrCount).map(attribute)
+                let attributes = try UnsafeBufferPointer(start: attrs, count: attrs == nil ? 0 : attrCount).map(
+                    attribute)
                 let results = try graph.emit(op.string, values, attributes, outputs: outputCount)
                 for (i, result) in results.prefix(outputCount).enumerated() { outputs?[i] = value(result, of: graph) }
             }
@@ -65,7 +66,8 @@ package enum GraphService {
                     throw graph.error(.invalid, "element type \(type) is unknown", "constant")
                 }
                 let bytes = Array(UnsafeRawBufferPointer(start: data, count: data == nil ? 0 : size))
-                out?.pointee = value(try graph.constant(ValueType(try shape(dims, rank, graph), element), bytes), of: graph)
+                out?.pointee = value(
+                    try graph.constant(ValueType(try shape(dims, rank, graph), element), bytes), of: graph)
             }
         }
         api.linear = { handle, name, x, outFeatures, hasBias, flags, out, error in
@@ -92,7 +94,8 @@ package enum GraphService {
                 try body(graph)
             } catch let failure as GraphError {
                 if graph.failure == nil { graph.failure = failure }
-                throw PluginError(failure.code == .unsupported ? .unsupported : .invalid, failure.message, at: failure.location)
+                throw PluginError(
+                    failure.code == .unsupported ? .unsupported : .invalid, failure.message, at: failure.location)
             }
         }
     }
@@ -108,7 +111,13 @@ package enum GraphService {
             }
             sizes.append(Int(size))
         }
-        guard sizes.reduce((1, false), { let (p, o) = $0.0.multipliedReportingOverflow(by: $1); return (p, $0.1 || o) }).1 == false
+        guard
+            sizes.reduce(
+                (1, false),
+                {
+                    let (p, o) = $0.0.multipliedReportingOverflow(by: $1); return (p, $0.1 || o)
+                }
+            ).1 == false
         else { throw graph.error(.invalid, "shape \(sizes) has too many elements", "shape") }
         return sizes
     }
@@ -124,7 +133,8 @@ package enum GraphService {
             let list = UnsafeBufferPointer(start: attr.value.ints, count: attr.value.ints == nil ? 0 : Int(attr.count))
             return (name, .ints(list.map { Int($0) }))
         case MT_ATTR_FLOATS:
-            let list = UnsafeBufferPointer(start: attr.value.floats, count: attr.value.floats == nil ? 0 : Int(attr.count))
+            let list = UnsafeBufferPointer(
+                start: attr.value.floats, count: attr.value.floats == nil ? 0 : Int(attr.count))
             return (name, .floats(Array(list)))
         default: throw GraphError(.invalid, "attribute \"\(name)\" has the unknown type \(attr.type)", at: "emit")
         }

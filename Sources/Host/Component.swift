@@ -21,10 +21,16 @@ package struct Component: @unchecked Sendable {
         }
         guard let table = raw.table else { throw wrong("has no table") }
         guard Int(bitPattern: table) % 8 == 0 else { throw wrong("has a table that is not aligned to 8 bytes") }
-        guard table.load(as: UInt32.self) >= 8 else { throw wrong("has a table whose struct_size is \(table.load(as: UInt32.self))") }
+        guard table.load(as: UInt32.self) >= 8 else {
+            throw wrong("has a table whose struct_size is \(table.load(as: UInt32.self))")
+        }
         for (text, name) in [(raw.kind, "kind"), (raw.id, "id"), (raw.summary, "summary")] {
-            guard text.size == 0 || text.data != nil, 0...4096 ~= text.size else { throw wrong("has a \(name) that is no text") }
-            guard String(validating: text.bytes, as: UTF8.self) != nil else { throw wrong("has a \(name) that is not UTF-8") }
+            guard text.size == 0 || text.data != nil, 0...4096 ~= text.size else {
+                throw wrong("has a \(name) that is no text")
+            }
+            guard String(validating: text.bytes, as: UTF8.self) != nil else {
+                throw wrong("has a \(name) that is not UTF-8")
+            }
         }
         self.plugin = plugin
         kind = raw.kind.string
@@ -53,7 +59,9 @@ package struct Component: @unchecked Sendable {
     package func table<Table>(_ empty: Table) -> Table {
         var table = empty
         let known = min(Int(rawTable.load(as: UInt32.self)), MemoryLayout<Table>.size)
-        withUnsafeMutableBytes(of: &table) { $0.copyMemory(from: UnsafeRawBufferPointer(start: rawTable, count: known)) }
+        withUnsafeMutableBytes(of: &table) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: rawTable, count: known))
+        }
         return table
     }
 }

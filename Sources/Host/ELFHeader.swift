@@ -15,7 +15,8 @@ package enum ELFHeader {
         do throws(FileError) {
             file = try MappedFile(path)
         } catch {
-            throw refuse("cannot be read: found \(error.found), wanted \(error.wanted)", "check the file and its permissions")
+            throw refuse(
+                "cannot be read: found \(error.found), wanted \(error.wanted)", "check the file and its permissions")
         }
         defer { withExtendedLifetime(file) {} }
         let header = file.bytes
@@ -32,7 +33,9 @@ package enum ELFHeader {
                 "is built for \(Machine.name(ofELFMachine: machine)), and this machine is \(architecture)",
                 "install the plugin's build for \(architecture)")
         }
-        guard header.u16(16) == 3 else { throw refuse("is an ELF file and not a shared library (e_type \(header.u16(16)), wanted 3)") }
+        guard header.u16(16) == 3 else {
+            throw refuse("is an ELF file and not a shared library (e_type \(header.u16(16)), wanted 3)")
+        }
         func fits(_ offset: UInt64, _ count: UInt64) -> Bool {
             let (end, overflow) = offset.addingReportingOverflow(count)
             return !overflow && end <= size
@@ -84,11 +87,15 @@ extension ELFHeader {
             guard index < count, at + 64 <= bytes.count else { return nil }
             let (offset, size) = (bytes.u64(at + 24), bytes.u64(at + 32))
             guard offset <= UInt64(bytes.count), size <= UInt64(bytes.count) - offset else { return nil }
-            return (UInt32(truncatingIfNeeded: bytes.u64(at) >> 32), Int(offset), Int(size), Int(bytes.u64(at + 40) & 0xFFFF_FFFF))
+            return (
+                UInt32(truncatingIfNeeded: bytes.u64(at) >> 32), Int(offset), Int(size),
+                Int(bytes.u64(at + 40) & 0xFFFF_FFFF)
+            )
         }
         var found: [Symbol] = []
         for index in 0..<count {
-            guard let symbols = section(index), symbols.type == 11, let texts = section(symbols.link) else { continue }  // SHT_DYNSYM
+            // 11 is SHT_DYNSYM.
+            guard let symbols = section(index), symbols.type == 11, let texts = section(symbols.link) else { continue }
             for at in stride(from: symbols.offset, to: symbols.offset + symbols.size - 23, by: 24) {
                 let (info, visibility, place) = (bytes[at + 4], bytes[at + 5] & 3, bytes.u16(at + 6))
                 let name = Int(bytes.u64(at) & 0xFFFF_FFFF)

@@ -24,13 +24,17 @@ package struct ForeignEntry: Sendable {
     package var plugin: String { "foreign.\(id)" }
 
     static let schema = Schema.object([
-        .required("kind", .text(.interface), "what the function is used as: martlet.filter/1, martlet.reward/1 or martlet.metric/1"),
+        .required(
+            "kind", .text(.interface),
+            "what the function is used as: martlet.filter/1, martlet.reward/1 or martlet.metric/1"),
         .required("id", .text(.identifier), "the component's name within its kind"),
-        .required("library", .text(.path), "the shared library: a path relative to this file, or a name in `libraries`"),
+        .required(
+            "library", .text(.path), "the shared library: a path relative to this file, or a name in `libraries`"),
         .required("function", .text(.any), "the function's C prototype, such as double f(const char *completion)"),
         .optional(
             "arguments", .map(of: .text(.any)),
-            "parameter → where its value stands in the row, such as messages[0].content; by default the field of its name"),
+            "parameter → where its value stands in the row, such as messages[0].content; by default the field of its name"
+        ),
         .optional("constants", .anyObject, "parameter → a value that is the same in every call"),
         .optional("sha256", .text(.digest), "digest that the library must have"),
         .optional("thread_safe", .boolean, "true: may be called by several threads at once"),
@@ -56,12 +60,14 @@ extension Installation {
     /// The library of a foreign function.
     func library(of entry: ForeignEntry) throws(HostError) -> String {
         let base = path.map { FileSystem.parent(of: $0) } ?? "."
-        let places = entry.library.contains("/")
+        let places =
+            entry.library.contains("/")
             ? [FileSystem.absolute(entry.library, from: base)]
             : ([base] + libraryDirectories).map { "\($0)/\(entry.library)" }
         if let found = places.first(where: { System.kind(of: $0) == .file }) { return found }
         throw HostError(
-            .library, entry.plugin, "its library \(entry.library) is not there; looked for \(places.joined(separator: ", "))",
+            .library, entry.plugin,
+            "its library \(entry.library) is not there; looked for \(places.joined(separator: ", "))",
             fix: "correct `library` at \(entry.place)")
     }
 }

@@ -78,7 +78,8 @@ extension Installation {
         if let named = FileSystem.environment("MARTLET_PLUGINS_JSON") {
             guard let real = FileSystem.real(named) else {
                 throw HostError(
-                    .io, named, "MARTLET_PLUGINS_JSON names this file, and it does not exist", fix: "correct or unset it")
+                    .io, named, "MARTLET_PLUGINS_JSON names this file, and it does not exist",
+                    fix: "correct or unset it")
             }
             return real
         }
@@ -161,7 +162,9 @@ extension Installation {
                 problems.append(HostError(error))
             }
         }
-        for directory in directories where path != nil || System.kind(of: directory) != nil { search(directory, depth: 0) }
+        for directory in directories where path != nil || System.kind(of: directory) != nil {
+            search(directory, depth: 0)
+        }
         return found
     }
 

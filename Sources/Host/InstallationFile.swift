@@ -21,7 +21,9 @@ package struct InstallationFile {
         try edit { root in
             let base = FileSystem.parent(of: path)
             var directories = root["directories"]?.array ?? []
-            let known = directories.compactMap(\.string).compactMap { FileSystem.real(FileSystem.absolute($0, from: base)) }
+            let known = directories.compactMap(\.string).compactMap {
+                FileSystem.real(FileSystem.absolute($0, from: base))
+            }
             let place = FileSystem.real(manifest.directory) ?? manifest.directory
             // The scan goes two levels down.
             let above = [place, FileSystem.parent(of: place), FileSystem.parent(of: FileSystem.parent(of: place))]
@@ -54,7 +56,8 @@ package struct InstallationFile {
         }
     }
 
-    private static func set(_ root: inout JSONObject, _ key: String, _ id: String, _ change: (inout JSONObject) -> Void) {
+    private static func set(_ root: inout JSONObject, _ key: String, _ id: String, _ change: (inout JSONObject) -> Void)
+    {
         var group = root[key]?.object ?? JSONObject()
         var entry = group[id]?.object ?? JSONObject()
         change(&entry)

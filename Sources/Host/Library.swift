@@ -24,7 +24,8 @@ package struct Library {
     package func symbol(_ name: String) -> UnsafeMutableRawPointer? { dlsym(handle, name) }
 
     /// Asks the entry for the descriptor.
-    package func descriptor(host: UnsafePointer<mt_host>, plugin: String) throws(HostError) -> UnsafePointer<mt_plugin> {
+    package func descriptor(host: UnsafePointer<mt_host>, plugin: String) throws(HostError) -> UnsafePointer<mt_plugin>
+    {
         guard let symbol = symbol(MT_PLUGIN_ENTRY_SYMBOL) else {
             throw HostError(
                 .entry, plugin, "\(path) does not export \(MT_PLUGIN_ENTRY_SYMBOL)",

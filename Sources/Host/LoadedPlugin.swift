@@ -12,7 +12,9 @@ package struct LoadedPlugin {
     /// - Parameters:
     ///   - library: Path of the library, already allowed by the policy.
     ///   - host: What the plugin is given.
-    package init(_ manifest: Manifest, library path: String, host: UnsafePointer<mt_host>, machine: Machine) throws(HostError) {
+    package init(_ manifest: Manifest, library path: String, host: UnsafePointer<mt_host>, machine: Machine)
+        throws(HostError)
+    {
         try manifest.checkFit(machine)
         try ELFHeader.check(path, plugin: manifest.id, architecture: machine.architecture)
         let library = try Library(path: path, plugin: manifest.id)
@@ -48,18 +50,21 @@ package struct LoadedPlugin {
         }
         guard Int(descriptor.abi_major) == Machine.abiMajor else {
             throw HostError(
-                .abi, manifest.id, "its descriptor needs contract \(descriptor.abi_major), this host has \(Machine.abiMajor)",
+                .abi, manifest.id,
+                "its descriptor needs contract \(descriptor.abi_major), this host has \(Machine.abiMajor)",
                 fix: "build it against this host's headers")
         }
         guard Int(descriptor.abi_minor) <= machine.abiMinor else {
             throw HostError(
                 .abi, manifest.id,
-                "its descriptor needs minor \(descriptor.abi_minor), this host has \(machine.abiMinor)", fix: "update Martlet")
+                "its descriptor needs minor \(descriptor.abi_minor), this host has \(machine.abiMinor)",
+                fix: "update Martlet")
         }
         for (text, name, wanted) in [
             (descriptor.id, "id", manifest.id), (descriptor.version, "version", manifest.version),
         ] {
-            guard text.data != nil, 0...4096 ~= text.size, let found = String(validating: text.bytes, as: UTF8.self) else {
+            guard text.data != nil, 0...4096 ~= text.size, let found = String(validating: text.bytes, as: UTF8.self)
+            else {
                 throw differ(name, "nothing readable", "\"\(wanted)\"")
             }
             guard found == wanted else { throw differ(name, "\"\(found)\"", "\"\(wanted)\"") }
@@ -69,12 +74,15 @@ package struct LoadedPlugin {
         }
         guard descriptor.component_count != nil, descriptor.component != nil else {
             throw HostError(
-                .abi, manifest.id, "its descriptor lacks component_count or component", fix: "both are required functions")
+                .abi, manifest.id, "its descriptor lacks component_count or component",
+                fix: "both are required functions")
         }
         return descriptor
     }
 
-    package static func initialize(_ descriptor: mt_plugin, _ host: UnsafePointer<mt_host>, _ id: String) throws(HostError) {
+    package static func initialize(_ descriptor: mt_plugin, _ host: UnsafePointer<mt_host>, _ id: String)
+        throws(HostError)
+    {
         guard let initialize = descriptor.`init` else { return }
         var error = mt_error()
         error.struct_size = UInt32(MemoryLayout<mt_error>.size)
@@ -84,10 +92,13 @@ package struct LoadedPlugin {
 
     /// All components, held against the manifest's claims: each claim kept, and nothing beside them.
     package static func enumerate(_ descriptor: mt_plugin, _ manifest: Manifest) throws(HostError) -> [Component] {
-        guard let count = descriptor.component_count?(descriptor.ctx), let describe = descriptor.component else { return [] }
+        guard let count = descriptor.component_count?(descriptor.ctx), let describe = descriptor.component else {
+            return []
+        }
         guard 0...componentLimit ~= count else {  // size_t comes as Int, so a huge one is negative
             throw HostError(
-                .initialization, manifest.id, "it reports \(UInt(bitPattern: count)) components; at most \(componentLimit) are taken")
+                .initialization, manifest.id,
+                "it reports \(UInt(bitPattern: count)) components; at most \(componentLimit) are taken")
         }
         var components: [Component] = []
         for index in 0..<count {
@@ -105,11 +116,16 @@ package struct LoadedPlugin {
         let offered = Set(components.map { "\($0.kind) \($0.id)" })
         let claimed = Set(manifest.provides.map { "\($0.kind) \($0.id)" })
         func disagreement(_ message: String) -> HostError {
-            HostError(.disagreement, manifest.id, message, fix: "make provides in plugin.json list what the plugin offers")
+            HostError(
+                .disagreement, manifest.id, message, fix: "make provides in plugin.json list what the plugin offers")
         }
         if offered.count < components.count { throw disagreement("it offers one component twice") }
-        if let lacking = claimed.subtracting(offered).min() { throw disagreement("its manifest claims \(lacking), and it does not offer it") }
-        if let extra = offered.subtracting(claimed).min() { throw disagreement("it offers \(extra), and its manifest does not claim it") }
+        if let lacking = claimed.subtracting(offered).min() {
+            throw disagreement("its manifest claims \(lacking), and it does not offer it")
+        }
+        if let extra = offered.subtracting(claimed).min() {
+            throw disagreement("it offers \(extra), and its manifest does not claim it")
+        }
         return components
     }
 }

@@ -93,7 +93,8 @@ extension Manifest {
         for (i, claim) in provides.enumerated() {
             if let first = seen.updateValue(i, forKey: "\(claim.kind) \(claim.id)") {
                 throw document.refusal(
-                    "provides[\(i)]", "\(claim.kind) \(claim.id) is already claimed by provides[\(first)]", fix: "remove one")
+                    "provides[\(i)]", "\(claim.kind) \(claim.id) is already claimed by provides[\(first)]",
+                    fix: "remove one")
             }
         }
     }

@@ -21,11 +21,16 @@ package enum OpeningWatch {
     }
 
     /// Runs `body`, which runs code of `plugin`.
-    static func during<Result, Failure: Error>(_ plugin: String, _ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    static func during<Result, Failure: Error>(_ plugin: String, _ body: () throws(Failure) -> Result) throws(Failure)
+        -> Result
+    {
         // A plugin may ask for another while it is opened; the outer one is watched.
         guard secondsAllowed > 0, crashText == nil else { return try body() }
-        let advice = "while it was being opened; martlet plugin check tells more, and plugins.\(plugin).enabled false keeps it out\n"
-        (crashText, exitText) = (strdup("martlet: \(plugin): crashed \(advice)"), strdup("martlet: \(plugin): ended the process \(advice)"))
+        let advice =
+            "while it was being opened; martlet plugin check tells more, and plugins.\(plugin).enabled false keeps it out\n"
+        (crashText, exitText) = (
+            strdup("martlet: \(plugin): crashed \(advice)"), strdup("martlet: \(plugin): ended the process \(advice)")
+        )
         hangText = strdup("martlet: \(plugin): did not return within \(secondsAllowed) s \(advice)")
         let signals = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM]
         var before: [sigaction] = signals.map { _ in sigaction() }

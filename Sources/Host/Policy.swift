@@ -31,7 +31,8 @@ package struct Policy: Sendable {
         for (i, path) in (value?["search_directories"]?.array ?? []).enumerated() {
             let path = FileSystem.absolute(path.string ?? "", from: base)
             guard let real = FileSystem.real(path) else {
-                throw document.refusal("policy.search_directories[\(i)]", "\(path) does not exist", fix: "create or remove it")
+                throw document.refusal(
+                    "policy.search_directories[\(i)]", "\(path) does not exist", fix: "create or remove it")
             }
             searchDirectories.append(real)
         }

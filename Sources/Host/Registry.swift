@@ -26,7 +26,8 @@ package final class Registry: @unchecked Sendable {
     /// Everything that keeps a plugin from being used, known without opening any.
     package var problems: [HostError] { installation.problems + plugins.compactMap(\.problem) }
     /// Makes a component of a function of a plain library.
-    package typealias ForeignBinder = @Sendable (_ entry: ForeignEntry, _ library: String) throws(HostError) -> Component
+    package typealias ForeignBinder =
+        @Sendable (_ entry: ForeignEntry, _ library: String) throws(HostError) -> Component
     private let machine: Machine
     private let bind: ForeignBinder?
     private let claims: [String: [Claim]]
@@ -34,7 +35,8 @@ package final class Registry: @unchecked Sendable {
 
     /// - Parameter bind: What makes components of the installation's foreign functions; without it they are refused.
     package init(
-        _ installation: Installation, services: Services = .shared, machine: Machine = .current, bind: ForeignBinder? = nil
+        _ installation: Installation, services: Services = .shared, machine: Machine = .current,
+        bind: ForeignBinder? = nil
     ) {
         self.bind = bind
         self.installation = installation
@@ -85,7 +87,8 @@ package final class Registry: @unchecked Sendable {
     ///   preference chooses, or why its plugin cannot be loaded.
     package func find(kind: String, id: String) throws(HostError) -> Component {
         let claim = try self.claim(kind: kind, id: id)
-        if let entry = installation.foreign.first(where: { $0.kind == kind && $0.id == id && $0.plugin == claim.plugin }) {
+        if let entry = installation.foreign.first(where: { $0.kind == kind && $0.id == id && $0.plugin == claim.plugin }
+        ) {
             return try once("\(kind) \(id)") { () throws(HostError) in [try bound(entry)] }[0]
         }
         guard let component = try open(claim.plugin).first(where: { $0.kind == kind && $0.id == id }) else {
@@ -116,7 +119,8 @@ package final class Registry: @unchecked Sendable {
                 problem(error)
             }
         }
-        return found.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }.map(\.element)
+        return found.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }.map(
+            \.element)
     }
 
     private func claim(kind: String, id: String) throws(HostError) -> Claim {
@@ -124,19 +128,27 @@ package final class Registry: @unchecked Sendable {
         switch named.count {
         case 1: return named[0]
         case 0:
-            if let hidden = plugins.first(where: { !$0.isUsable && $0.manifest.provides.contains { $0.kind == kind && $0.id == id } }) {
+            if let hidden = plugins.first(where: {
+                !$0.isUsable && $0.manifest.provides.contains { $0.kind == kind && $0.id == id }
+            }) {
                 throw hidden.problem
                     ?? HostError(
                         .notFound, "\(kind) \(id)", "its plugin \(hidden.manifest.id) is disabled",
-                        fix: "set plugins.\(hidden.manifest.id).enabled to true in \(installation.path ?? "plugins.json")")
+                        fix:
+                            "set plugins.\(hidden.manifest.id).enabled to true in \(installation.path ?? "plugins.json")"
+                    )
             }
             let known = claims(kind: kind).map(\.id).sorted()
             throw HostError(
                 .notFound, "\(kind) \(id)",
-                known.isEmpty ? "no plugin of this kind is installed" : "is not installed; installed are \(known.joined(separator: ", "))",
+                known.isEmpty
+                    ? "no plugin of this kind is installed"
+                    : "is not installed; installed are \(known.joined(separator: ", "))",
                 fix: nearest(id, in: known).map { "did you mean \($0)?" } ?? "martlet plugin list shows what is there")
         default:
-            if let preferred = installation.preferences[kind]?[id], let claim = named.first(where: { $0.plugin == preferred }) {
+            if let preferred = installation.preferences[kind]?[id],
+                let claim = named.first(where: { $0.plugin == preferred })
+            {
                 return claim
             }
             throw HostError(
@@ -181,7 +193,10 @@ package final class Registry: @unchecked Sendable {
     private func load(_ id: String) throws(HostError) -> LoadedPlugin {
         let record = try self.record(id)
         if let problem = record.problem { throw problem }
-        guard record.isEnabled else { throw HostError(.policy, id, "the plugin is disabled", fix: "set plugins.\(id).enabled to true in plugins.json") }
+        guard record.isEnabled else {
+            throw HostError(
+                .policy, id, "the plugin is disabled", fix: "set plugins.\(id).enabled to true in plugins.json")
+        }
         let library = try installation.library(of: record.manifest)
         try installation.policy.check(library: library, of: record.manifest)
         return try OpeningWatch.during(id) { () throws(HostError) in

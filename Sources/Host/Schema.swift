@@ -58,7 +58,9 @@ extension Schema.TextRule {
     }
     static let fileName = Self(
         wanted: "a file name without '/'", pattern: "^[^/\\u0000]{1,255}$"
-    ) { !$0.isEmpty && $0.utf8.count <= 255 && !$0.utf8.contains(47) && !$0.utf8.contains(0) && $0 != "." && $0 != ".." }
+    ) {
+        !$0.isEmpty && $0.utf8.count <= 255 && !$0.utf8.contains(47) && !$0.utf8.contains(0) && $0 != "." && $0 != ".."
+    }
     static let path = Self(wanted: "a path", pattern: "^[^\\u0000]+$") { !$0.isEmpty && !$0.utf8.contains(0) }
     static let digest = Self(wanted: "a sha256 digest: 64 hexadecimal digits", pattern: "^[0-9a-f]{64}$") {
         $0.utf8.count == 64 && $0.utf8.allSatisfy { 48...57 ~= $0 || 97...102 ~= $0 }
@@ -83,7 +85,8 @@ extension Schema {
     /// The table as a JSON Schema (draft 2020-12) fragment.
     package var jsonSchema: JSON {
         switch self {
-        case .text(let rule): return ["type": "string", "pattern": .string(rule.pattern), "description": .string(rule.wanted)]
+        case .text(let rule):
+            return ["type": "string", "pattern": .string(rule.pattern), "description": .string(rule.wanted)]
         case .integer(let range):
             return [
                 "type": "integer", "minimum": .int(Int64(range.lowerBound)), "maximum": .int(Int64(range.upperBound)),

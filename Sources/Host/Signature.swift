@@ -31,7 +31,9 @@ package struct Signature: Sendable {
     ) throws(HostError) -> String {
         let digests = (try Digest.sha256(file: manifest.path), try Digest.sha256(file: library))
         guard let signature = Digest.sign(statement(publisher, digests.0, digests.1), secret: secret) else {
-            throw HostError(.policy, manifest.id, "the secret key is not 128 hexadecimal digits", fix: "martlet plugin keygen makes one")
+            throw HostError(
+                .policy, manifest.id, "the secret key is not 128 hexadecimal digits",
+                fix: "martlet plugin keygen makes one")
         }
         let document: JSON = [
             "schema": 1, "publisher": .string(publisher), "manifest": .string(digests.0), "library": .string(digests.1),
@@ -48,7 +50,9 @@ package struct Signature: Sendable {
 
     /// Refuses a plugin that is not signed by one of `publishers`, or that was changed since.
     static func check(_ manifest: Manifest, library: String, publishers: [String: String]) throws(HostError) {
-        func refuse(_ message: String, _ fix: String) -> HostError { HostError(.policy, manifest.id, message, fix: fix) }
+        func refuse(_ message: String, _ fix: String) -> HostError {
+            HostError(.policy, manifest.id, message, fix: fix)
+        }
         let path = "\(manifest.directory)/\(fileName)"
         guard System.kind(of: path) == .file else {
             throw refuse("is not signed: \(path) does not exist", "ask its publisher for a signed build")
@@ -61,13 +65,18 @@ package struct Signature: Sendable {
                 "is signed by \(text("publisher")), whom policy.publishers does not name (it names \(known.isEmpty ? "nobody" : known))",
                 "add the publisher's public key, if you trust it")
         }
-        guard Digest.verify(
-            text("signature"), of: statement(text("publisher"), text("manifest"), text("library")), publicKey: key)
-        else { throw refuse("its signature is not that of \(text("publisher"))", "ask its publisher for a signed build") }
+        guard
+            Digest.verify(
+                text("signature"), of: statement(text("publisher"), text("manifest"), text("library")), publicKey: key)
+        else {
+            throw refuse("its signature is not that of \(text("publisher"))", "ask its publisher for a signed build")
+        }
         for (file, field) in [(manifest.path, "manifest"), (library, "library")] {
             let found = try Digest.sha256(file: file)
             guard found == text(field) else {
-                throw refuse("was modified after it was signed: \(file) has sha256 \(found), signed was \(text(field))", "install it again")
+                throw refuse(
+                    "was modified after it was signed: \(file) has sha256 \(found), signed was \(text(field))",
+                    "install it again")
             }
         }
     }

@@ -62,7 +62,8 @@ package struct Cache {
         if options.offline {
             if let path = try known(key, index) { return path }
             throw HubError(
-                .offline, "it is not in the cache \(directory), and the network is off; with it, it would come from \(Self.origin(request))",
+                .offline,
+                "it is not in the cache \(directory), and the network is off; with it, it would come from \(Self.origin(request))",
                 at: id)
         }
         let lock = try ProcessLock(System.join(directory, Self.lockName(key))) {

@@ -48,7 +48,11 @@ extension JSONParser {
             let name = try lentString(&spelling)
             try expect(UInt8(ascii: ":"), "':' after the member name")
             let number = try integer()
-            if let name { try member(name, number) } else { try lend(spelling) { bytes throws(JSONError) in try member(bytes, number) } }
+            if let name {
+                try member(name, number)
+            } else {
+                try lend(spelling) { bytes throws(JSONError) in try member(bytes, number) }
+            }
         } while take(UInt8(ascii: ","))
         try expect(UInt8(ascii: "}"), "',' or '}'")
     }

@@ -17,13 +17,17 @@ extension FamilyHandle {
         let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
         var sites: [ModelOutline.Site] = []
         graph.adaptLinear = { [unowned graph] site in
-            if let weight = graph.parameter(site.weight) { sites.append(ModelOutline.Site(name: site.name, weight: weight)) }
+            if let weight = graph.parameter(site.weight) {
+                sites.append(ModelOutline.Site(name: site.name, weight: weight))
+            }
             return site.y
         }
         _ = try build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
         if let head = shape.head {
             _ = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
-            if shape.headHasBias { _ = try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) }
+            if shape.headHasBias {
+                _ = try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary])
+            }
         }
         let values = graph.parameters.values.sorted { $0.index < $1.index }
         return ModelOutline(sites: sites, parameters: values.compactMap { graph.parameter($0) })

@@ -49,7 +49,8 @@ package final class Model {
             throw ModelError(.notFound, "no device plugin is installed", at: "device")
         }
         // The processor runs what another device lacks.
-        let fallback = chosen != "cpu" && ids.contains("cpu")
+        let fallback =
+            chosen != "cpu" && ids.contains("cpu")
             ? try Device(component: components.component(kind: MT_KIND_DEVICE, id: "cpu")) : nil
         return try Device(component: components.component(kind: MT_KIND_DEVICE, id: chosen), fallback: fallback)
     }
@@ -83,12 +84,17 @@ package final class Model {
     /// logits [rows, vocabulary] of hidden states [rows, hidden], in f32.
     package func head(_ graph: Graph, _ hidden: Value) throws -> Value {
         guard let head = shape.head else {
-            throw ModelError(.unsupported, "this model has no language-model head; its family is \(family.id)", at: path)
+            throw ModelError(
+                .unsupported, "this model has no language-model head; its family is \(family.id)", at: path)
         }
         let weight = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
-        let bias = shape.headHasBias ? try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) : .none
+        let bias =
+            shape.headHasBias
+            ? try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) : .none
         var logits = try graph.emit("linear", [hidden, weight, bias])[0]
-        if shape.logitScale != 1 { logits = try graph.emit("scale", [logits], [("factor", .float(shape.logitScale))])[0] }
+        if shape.logitScale != 1 {
+            logits = try graph.emit("scale", [logits], [("factor", .float(shape.logitScale))])[0]
+        }
         if shape.logitSoftcap > 0 {
             let inner = try graph.emit("scale", [logits], [("factor", .float(1 / shape.logitSoftcap))])
             logits = try graph.emit("scale", try graph.emit("tanh", inner), [("factor", .float(shape.logitSoftcap))])[0]
@@ -100,10 +106,13 @@ package final class Model {
     /// the head holds for the likeliest, else 0.
     package func labelLogprobs(_ graph: Graph, _ hidden: Value, labels: Value) throws -> (logps: Value, hits: Value) {
         guard let head = shape.head else {
-            throw ModelError(.unsupported, "this model has no language-model head; its family is \(family.id)", at: path)
+            throw ModelError(
+                .unsupported, "this model has no language-model head; its family is \(family.id)", at: path)
         }
         let weight = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
-        let bias = shape.headHasBias ? try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) : .none
+        let bias =
+            shape.headHasBias
+            ? try graph.parameter("/" + head.replacingSuffix(".weight", ".bias"), [shape.vocabulary]) : .none
         let outputs = try graph.emit(
             "label_logprobs", [hidden, weight, labels, bias],
             [("scale", .float(shape.logitScale)), ("softcap", .float(shape.logitSoftcap))])
@@ -112,7 +121,9 @@ package final class Model {
 
     /// Ids that end a generation: generation_config.json's, config.json's, and the tokenizer's end token.
     package var endTokens: [Int32] {
-        func ids(_ value: JSON?) -> [Int32] { (value?.array?.compactMap(\.int) ?? value?.int.map { [$0] } ?? []).map(Int32.init) }
+        func ids(_ value: JSON?) -> [Int32] {
+            (value?.array?.compactMap(\.int) ?? value?.int.map { [$0] } ?? []).map(Int32.init)
+        }
         let listed = ids(files.generation["eos_token_id"])
         let configured = listed.isEmpty ? ids(files.config["eos_token_id"]) : listed
         let own = (try? tokenizer)?.eos.map { [$0] } ?? []

@@ -53,7 +53,8 @@ package struct ModelFiles {
         }
         guard let config = try describesItself ? own["config"] : read("config.json") else {
             throw ModelError(
-                .notFound, "there is no config.json, and the weights do not describe themselves; give a model directory or a GGUF file",
+                .notFound,
+                "there is no config.json, and the weights do not describe themselves; give a model directory or a GGUF file",
                 at: directory)
         }
         self.config = config

@@ -29,7 +29,9 @@ package struct TextFiles {
         if files.isEmpty, !isDirectory, isTokenizer { files = [(name, try MappedFile(path))] }
         // Settings alone are a tokenizer only where the weights bring none, and a plugin finds all it needs in them.
         let settled = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
-        let checkpoint = files.allSatisfy { settled.contains($0.0) } ? Result { try CheckpointHandle(path: path, components: components) } : nil
+        let checkpoint =
+            files.allSatisfy { settled.contains($0.0) }
+            ? Result { try CheckpointHandle(path: path, components: components) } : nil
         let document = (try? checkpoint?.get())?.tokenizerDocument ?? []
         if !files.isEmpty, document.isEmpty {
             self.files = files

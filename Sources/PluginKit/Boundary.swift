@@ -107,7 +107,8 @@ extension mt_str {
 
     public var bytes: UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(
-            start: data.map { UnsafeRawPointer($0).assumingMemoryBound(to: UInt8.self) }, count: data == nil ? 0 : max(0, size))
+            start: data.map { UnsafeRawPointer($0).assumingMemoryBound(to: UInt8.self) },
+            count: data == nil ? 0 : max(0, size))
     }
 }
 
@@ -177,7 +178,9 @@ public enum Handle {
     }
 
     /// The object that a component's context points to.
-    public static func context<Object: AnyObject>(_ context: UnsafeMutableRawPointer?, as type: Object.Type) throws -> Object {
+    public static func context<Object: AnyObject>(_ context: UnsafeMutableRawPointer?, as type: Object.Type) throws
+        -> Object
+    {
         guard let context else { throw PluginError(.invalid, "the component's context is NULL") }
         return Unmanaged<Object>.fromOpaque(context).takeUnretainedValue()
     }

@@ -23,7 +23,8 @@ public enum Host {
 
     /// Four words of the counter-based generator for (seed, stream, counter).
     /// - Throws: `PluginError(.unsupported, …)` when this host has none.
-    public static func random(seed: UInt64, stream: UInt64, counter: UInt64) throws -> (UInt32, UInt32, UInt32, UInt32) {
+    public static func random(seed: UInt64, stream: UInt64, counter: UInt64) throws -> (UInt32, UInt32, UInt32, UInt32)
+    {
         guard let random = service(MT_SERVICE_RANDOM, as: mt_random.self), let block = random.pointee.block else {
             throw PluginError(.unsupported, "this host has no \(MT_SERVICE_RANDOM)")
         }
@@ -42,7 +43,8 @@ public enum Host {
 
     /// Calls `body(index)` for 0 ..< count on the host's threads, and returns when all are done.
     public static func parallel(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-        guard let threads = service(MT_SERVICE_THREADS, as: mt_threads.self), let run = threads.pointee.parallel_for else {
+        guard let threads = service(MT_SERVICE_THREADS, as: mt_threads.self), let run = threads.pointee.parallel_for
+        else {
             for i in 0..<count { body(i) }
             return
         }

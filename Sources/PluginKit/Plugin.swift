@@ -96,4 +96,3 @@ private final class LoadedPlugin {
         context.map { Unmanaged<LoadedPlugin>.fromOpaque($0).takeUnretainedValue() }
     }
 }
-

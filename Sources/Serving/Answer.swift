@@ -32,7 +32,8 @@ package final class Answer {
     private let onText: (String) -> Void
 
     init(
-        _ request: UInt64, promptCount: Int, settings: GenerationSettings, decoder: StreamDecoder, onText: @escaping (String) -> Void
+        _ request: UInt64, promptCount: Int, settings: GenerationSettings, decoder: StreamDecoder,
+        onText: @escaping (String) -> Void
     ) {
         self.request = request
         self.promptCount = promptCount

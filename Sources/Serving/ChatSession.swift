@@ -50,7 +50,8 @@ extension TextService {
     /// The prompt of a conversation that waits for an answer.
     package func encode(_ conversation: Conversation, _ form: ChatForm) throws -> [Int32] {
         let options = RenderOptions(addsGenerationPrompt: true, specialTokens: form.variables)
-        return try model.tokenizer.encode(try form.template.render(conversation, options: options).text, options: .parseSpecial)
+        return try model.tokenizer.encode(
+            try form.template.render(conversation, options: options).text, options: .parseSpecial)
     }
 
     /// The prompt of a text to be continued.

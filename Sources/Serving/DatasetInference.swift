@@ -34,7 +34,8 @@ package final class DatasetInference {
     ///   - width: Rows that are worked on at once.
     ///   - system: For rows that bring none.
     package init(
-        _ service: TextService, settings: GenerationSettings, isRaw: Bool, datasets: [ResolvedDataset], formats: RowFormats,
+        _ service: TextService, settings: GenerationSettings, isRaw: Bool, datasets: [ResolvedDataset],
+        formats: RowFormats,
         system: String?, width: Int, ledger: RejectLedger
     ) throws {
         self.service = service
@@ -84,7 +85,8 @@ package final class DatasetInference {
                     label = last.text
                     row.conversation.messages.removeLast()
                 }
-                let ids = try form.map { try service.encode(row.conversation, $0) }
+                let ids =
+                    try form.map { try service.encode(row.conversation, $0) }
                     ?? service.encode(row.conversation.messages.map(\.text).joined(separator: "\n"))
                 pending.append(Pending(row: row, label: label, answer: try service.submit(ids, settings)))
                 try ledger.keep()
@@ -113,7 +115,9 @@ package final class DatasetInference {
         try onResult(.object(out))
     }
 
-    private static func json(_ role: String, _ text: String) -> JSON { ["role": .string(role), "content": .string(text)] }
+    private static func json(_ role: String, _ text: String) -> JSON {
+        ["role": .string(role), "content": .string(text)]
+    }
 }
 
 extension TextService {

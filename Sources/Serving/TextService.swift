@@ -27,7 +27,8 @@ package final class TextService {
     /// Queues a prompt.
     /// - Parameter onText: Gets the answer's text piece by piece, in whole characters.
     package func submit(
-        _ prompt: [Int32], _ settings: GenerationSettings, skipSpecial: Bool = true, onText: @escaping (String) -> Void = { _ in }
+        _ prompt: [Int32], _ settings: GenerationSettings, skipSpecial: Bool = true,
+        onText: @escaping (String) -> Void = { _ in }
     ) throws -> Answer {
         let decoder = try model.tokenizer.makeDecoder(skipSpecial: skipSpecial)
         let request = try engine.submit(prompt, sampling: settings.sampling(defaults: model.files.generation))

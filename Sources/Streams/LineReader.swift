@@ -54,7 +54,8 @@ package final class LineReader {
     /// Where the line after the last one starts.
     package var cursor: String {
         settle()
-        return StreamCursor(offset: window.offset, newlines: window.newlines, rows: rows, isAtEnd: hasReportedBreak).text
+        return StreamCursor(offset: window.offset, newlines: window.newlines, rows: rows, isAtEnd: hasReportedBreak)
+            .text
     }
 
     package func seek(_ text: String) throws {

@@ -7,7 +7,9 @@ package enum OneShot {
     package static func gzip(_ input: UnsafeRawBufferPointer, size: Int) -> [UInt8]? {
         var stream = z_stream()
         // 15 bits of window, + 32 to tell gzip from zlib.
-        guard inflateInit2_(&stream, 15 + 32, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
+        guard inflateInit2_(&stream, 15 + 32, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+            return nil
+        }
         defer { inflateEnd(&stream) }
         var isWhole = false
         let out = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in

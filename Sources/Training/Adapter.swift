@@ -85,6 +85,7 @@ extension TrainingEngine {
         }
         guard let first = unused.min() else { return }
         throw TrainingError(
-            .unsupported, "\(unused.count) tensors fit nothing that can be trained here, such as \(first)", at: adapter.directory)
+            .unsupported, "\(unused.count) tensors fit nothing that can be trained here, such as \(first)",
+            at: adapter.directory)
     }
 }

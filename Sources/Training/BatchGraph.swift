@@ -31,7 +31,8 @@ struct BatchGraph {
     ///   - trained: Names and shapes of the trained tensors.
     ///   - noise: NEFTune's alpha; 0 = off.
     init(
-        _ key: BatchProgram.Key, in graph: Graph, model: Model, objective: ObjectiveHandle, trained: [(name: String, shape: [Int])],
+        _ key: BatchProgram.Key, in graph: Graph, model: Model, objective: ObjectiveHandle,
+        trained: [(name: String, shape: [Int])],
         recompute: Graph.Recomputation, noise alpha: Double = 0
     ) throws {
         self.graph = graph
@@ -40,14 +41,17 @@ struct BatchGraph {
             // One segment more, for the tokens that fill the shape up.
             sequence: SequenceInputs(graph, tokens: key.tokens, segments: key.rows + 1),
             labels: graph.input("labels", ValueType([key.tokens], .i32)), weights: graph.input("weights", tokens),
-            rows: graph.input("rows", ValueType([key.tokens], .i32)), normalizer: graph.input("normalizer", ValueType([1])),
+            rows: graph.input("rows", ValueType([key.tokens], .i32)),
+            normalizer: graph.input("normalizer", ValueType([1])),
             reference: graph.input("reference", ValueType([key.rows])), seed: graph.input("seed", ValueType([2], .u32)))
         self.inputs = inputs
         graph.seed = inputs.seed
-        noise = key.mode.isTraining && alpha > 0
+        noise =
+            key.mode.isTraining && alpha > 0
             ? EmbeddingNoise(graph, inputs.sequence, tokens: key.tokens, alpha: alpha) : nil
         let hidden = try model.family.build(
-            in: graph, ids: inputs.sequence.ids, positions: inputs.sequence.positions, segments: inputs.sequence.segments)
+            in: graph, ids: inputs.sequence.ids, positions: inputs.sequence.positions,
+            segments: inputs.sequence.segments)
         let labelled = try model.labelLogprobs(graph, hidden[0], labels: inputs.labels)
         let logps = labelled.logps
 
@@ -98,11 +102,14 @@ struct BatchGraph {
     private static func probes(_ graph: Graph) throws -> [(place: String, value: Value)] {
         var probes: [(place: String, value: Value)] = []
         for node in graph.nodes {
-            guard let output = node.outputs.first, graph.type(output).element == .f32, graph.type(output).count > 0 else { continue }
+            guard let output = node.outputs.first, graph.type(output).element == .f32, graph.type(output).count > 0
+            else { continue }
             let zeros = try graph.emit("scale", [output], [("factor", .float(0))])[0]
             let parameter = node.inputs.lazy.compactMap { graph.parameter($0)?.name }.first
             let block = graph.blocks[node.block]
-            let place = [block.isEmpty ? nil : "block \(block)", "\(node.op.name)\(parameter.map { " of \($0)" } ?? "")"]
+            let place = [
+                block.isEmpty ? nil : "block \(block)", "\(node.op.name)\(parameter.map { " of \($0)" } ?? "")",
+            ]
             probes.append((place.compactMap { $0 }.joined(separator: ", "), try graph.emit("sum", [zeros])[0]))
         }
         return probes

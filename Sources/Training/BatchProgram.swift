@@ -17,7 +17,8 @@ final class BatchProgram {
 
         init(_ batch: Batch, _ mode: Mode) {
             let grain = batch.tokenCount > 256 ? 64 : 16
-            self.init(tokens: max(grain, (batch.tokenCount + grain - 1) / grain * grain), rows: batch.sequenceCount, mode)
+            self.init(
+                tokens: max(grain, (batch.tokenCount + grain - 1) / grain * grain), rows: batch.sequenceCount, mode)
         }
 
         init(tokens: Int, rows: Int, _ mode: Mode) {
@@ -57,7 +58,8 @@ final class BatchProgram {
         program = try Program(
             graph.graph, outputs: graph.outputs, updates: graph.updates, device: device, arena: engine.arena)
         parameters = try engine.binding(graph.graph).merging(
-            graph.gradients.mapValues { entries[$0].gradient }) { first, _ in first }
+            graph.gradients.mapValues { entries[$0].gradient }
+        ) { first, _ in first }
         var bound: [Value: DeviceBuffer] = [:]
         for value in graph.inputs.all + (graph.noise.map { [$0.magnitudes] } ?? []) {
             bound[value] = try device.allocate(max(4, graph.graph.type(value).byteCount))
@@ -75,7 +77,8 @@ final class BatchProgram {
         result.loss = Double(try program.read(loss, as: Float.self)[0])
         for metric in metrics {
             result.metrics[metric.name] = (
-                Double(try program.read(metric.sum, as: Float.self)[0]), Double(try program.read(metric.count, as: Float.self)[0])
+                Double(try program.read(metric.sum, as: Float.self)[0]),
+                Double(try program.read(metric.count, as: Float.self)[0])
             )
         }
         return result

@@ -16,7 +16,8 @@ struct EmbeddingNoise {
             guard ids == sequence.ids, let width = graph.shape(rows).last else { return rows }
             let numbers = try graph.emit("uniform", [], [("shape", .ints(graph.shape(rows)))])[0]
             let centred = try graph.emit("add_scalar", [numbers], [("value", .float(-0.5))])[0]
-            let even = try graph.emit("scale", [centred], [("factor", .float(2 / Double(max(1, width)).squareRoot()))])[0]
+            let even = try graph.emit("scale", [centred], [("factor", .float(2 / Double(max(1, width)).squareRoot()))])[
+                0]
             return try graph.emit("add", [rows, graph.emit("mul", [even, magnitudes])[0]])[0]
         }
         self.magnitudes = magnitudes

@@ -23,7 +23,9 @@ private final class InferenceAdapter: ModelAdapter {
         for (name, tensor) in adapter.tensors { buffers[name] = try model.device.upload(tensor.values) }
         self.buffers = buffers
         shapes = adapter.tensors.mapValues(\.shape)
-        guard !buffers.isEmpty else { throw TrainingError(.invalid, "the adapter has no tensors", at: adapter.directory) }
+        guard !buffers.isEmpty else {
+            throw TrainingError(.invalid, "the adapter has no tensors", at: adapter.directory)
+        }
     }
 
     func attach(to graph: Graph) {
@@ -34,11 +36,13 @@ private final class InferenceAdapter: ModelAdapter {
         }
         graph.adaptLinear = { [unowned graph, tuner, adapter, shapes] site in
             guard adapter.isTarget(site.name) else { return site.y }
-            let trained = try tuner.parameters(site.name, inWidth: site.inWidth, outWidth: site.outWidth).map { tensor in
+            let trained = try tuner.parameters(site.name, inWidth: site.inWidth, outWidth: site.outWidth).map {
+                tensor in
                 let name = "base_model.model.\(site.name).\(tensor.name)"
                 guard shapes[name] == tensor.shape else {
                     throw TrainingError(
-                        .invalid, "\(name) has shape \(shapes[name] ?? []), the model wants \(tensor.shape)", at: adapter.directory)
+                        .invalid, "\(name) has shape \(shapes[name] ?? []), the model wants \(tensor.shape)",
+                        at: adapter.directory)
                 }
                 return try graph.parameter("/" + name, tensor.shape)
             }

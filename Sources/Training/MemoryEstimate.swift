@@ -30,7 +30,8 @@ package struct MemoryEstimate: Sendable {
         package var recompute = Graph.Recomputation.blocks
 
         package init(
-            tuner: TunerHandle?, optimizer: OptimizerHandle, objective: ObjectiveHandle, isTarget: @escaping (String) -> Bool
+            tuner: TunerHandle?, optimizer: OptimizerHandle, objective: ObjectiveHandle,
+            isTarget: @escaping (String) -> Bool
         ) {
             self.tuner = tuner
             self.optimizer = optimizer
@@ -45,7 +46,9 @@ package struct MemoryEstimate: Sendable {
         var trained: [(name: String, shape: [Int])] = []
         var sites: [String: [(name: String, shape: [Int])]] = [:]
         let trains = method.tuner == nil ? method.isTarget : method.isSaved
-        for parameter in outline.parameters where trains(parameter.name) { trained.append((parameter.name, parameter.shape)) }
+        for parameter in outline.parameters where trains(parameter.name) {
+            trained.append((parameter.name, parameter.shape))
+        }
         if let tuner = method.tuner {
             for site in outline.sites where method.isTarget(site.name) {
                 let (rows, columns) = (site.weight.shape[0], site.weight.shape[1])
@@ -58,7 +61,8 @@ package struct MemoryEstimate: Sendable {
         }
         trained.sort { $0.name < $1.name }
         let shapes = Dictionary(
-            (trained + sites.values.flatMap { $0 }).map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+            (trained + sites.values.flatMap { $0 }).map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }
+        )
 
         let graph = model.makeGraph()
         if graph.activation == "auto" { graph.activation = "float" }
@@ -69,14 +73,16 @@ package struct MemoryEstimate: Sendable {
         if let tuner = method.tuner {
             graph.adaptLinear = { [unowned graph] site in
                 guard let tensors = sites[site.name] else { return site.y }
-                return try tuner.apply(graph, site, try tensors.map { try graph.parameter("/" + $0.name, $0.shape) }, training: true)
+                return try tuner.apply(
+                    graph, site, try tensors.map { try graph.parameter("/" + $0.name, $0.shape) }, training: true)
             }
         }
         let key = BatchProgram.Key(tokens: batch.tokens, rows: batch.rows, .accumulate)
         let built = try BatchGraph(
             key, in: graph, model: model, objective: method.objective, trained: trained, recompute: method.recompute)
         let arena = SharedArena(device: model.device)
-        let program = try Program(graph, outputs: built.outputs, updates: built.updates, device: model.device, arena: arena)
+        let program = try Program(
+            graph, outputs: built.outputs, updates: built.updates, device: model.device, arena: arena)
 
         let frozen = graph.parameters.values.compactMap { graph.parameter($0) }.filter { shapes[$0.name] == nil }
         addWeights(model, frozen)
@@ -97,11 +103,14 @@ package struct MemoryEstimate: Sendable {
     package init(answering model: Model, context: Int, step: Int) throws {
         let graph = model.makeGraph()
         let inputs = SequenceInputs(graph, tokens: step, segments: 1)
-        let hidden = try model.family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
-        let last = try graph.emit("slice", [hidden[0]], [("axis", .int(0)), ("start", .int(step - 1)), ("end", .int(step))])[0]
+        let hidden = try model.family.build(
+            in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        let last = try graph.emit(
+            "slice", [hidden[0]], [("axis", .int(0)), ("start", .int(step - 1)), ("end", .int(step))])[0]
         let logits = try model.head(graph, last)
         graph.settleLayouts()
-        let program = try Program(graph, outputs: [logits], device: model.device, arena: SharedArena(device: model.device))
+        let program = try Program(
+            graph, outputs: [logits], device: model.device, arena: SharedArena(device: model.device))
         addWeights(model, graph.parameters.values.compactMap { graph.parameter($0) })
         let width = model.shape.attention.reduce(0) { $0 + $1.keyValueHeads * ($1.keyWidth + $1.valueWidth) }
         add("keys and values of \(context) tokens", context * width * (model.options.activation == "f32" ? 4 : 2))
@@ -109,7 +118,9 @@ package struct MemoryEstimate: Sendable {
     }
 
     private mutating func addWeights(_ model: Model, _ parameters: [Parameter]) {
-        for (layout, bytes) in model.weights.sizes(parameters).sorted(by: { $0.key < $1.key }) { add("weights in \(layout)", bytes) }
+        for (layout, bytes) in model.weights.sizes(parameters).sorted(by: { $0.key < $1.key }) {
+            add("weights in \(layout)", bytes)
+        }
     }
 
     package mutating func add(_ name: String, _ bytes: Int) {

@@ -5,7 +5,8 @@ package enum OptimizerNames {
     /// Names of `--optim` by the component that does the same. Fused and paged forms differ in speed and memory alone.
     private static let spellings: [String: [String]] = [
         "adamw": [
-            "adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused", "adamw_apex_fused", "adamw_hf",
+            "adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused", "adamw_apex_fused",
+            "adamw_hf",
             "adamw_anyprecision", "paged_adamw_32bit", "paged_adamw", "dpo_adamw_torch",
         ],
         "adamw_8bit": ["adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_8bit"],

@@ -74,13 +74,17 @@ package struct TunerHandle: @unchecked Sendable {
     }
 
     /// First values of the tensors of a site whose initialisation is "computed"; empty for the others.
-    func initial(_ name: String, _ tensors: [Tensor], inWidth: Int, outWidth: Int, weight: [Float]) throws -> [[Float]] {
-        guard table.pointee.struct_size >= UInt32(MemoryLayout<mt_tuner_table>.size), let initial = table.pointee.initial else {
+    func initial(_ name: String, _ tensors: [Tensor], inWidth: Int, outWidth: Int, weight: [Float]) throws -> [[Float]]
+    {
+        guard table.pointee.struct_size >= UInt32(MemoryLayout<mt_tuner_table>.size),
+            let initial = table.pointee.initial
+        else {
             throw TrainingError(.unsupported, "this tuner computes no first values", at: name)
         }
         var site = Self.site(inWidth: inWidth, outWidth: outWidth)
         let memory = tensors.map { tensor in
-            tensor.initial == "computed" ? UnsafeMutablePointer<Float>.allocate(capacity: tensor.shape.reduce(1, *)) : nil
+            tensor.initial == "computed"
+                ? UnsafeMutablePointer<Float>.allocate(capacity: tensor.shape.reduce(1, *)) : nil
         }
         defer { for part in memory { part?.deallocate() } }
         try name.lent { name in
@@ -116,7 +120,8 @@ package struct TunerHandle: @unchecked Sendable {
     }
 
     private typealias Call = (
-        mt_str, OpaquePointer, UnsafePointer<mt_site>, [mt_value], UnsafeMutablePointer<mt_value>, UnsafeMutablePointer<mt_error>
+        mt_str, OpaquePointer, UnsafePointer<mt_site>, [mt_value], UnsafeMutablePointer<mt_value>,
+        UnsafeMutablePointer<mt_error>
     ) -> mt_status
 
     private func call(_ graph: Graph, _ given: LinearSite, _ trained: [Value], _ body: Call) throws -> Value {
@@ -139,7 +144,8 @@ package struct TunerHandle: @unchecked Sendable {
     package func adapterConfig() throws -> String {
         String(
             decoding: try collected { sink in
-                try settings.lent { settings in try checked { table.pointee.write_config(context, settings, sink, $0) } }
+                try settings.lent { settings in try checked { table.pointee.write_config(context, settings, sink, $0) }
+                }
             }, as: UTF8.self)
     }
 }
@@ -188,7 +194,8 @@ package struct OptimizerHandle: @unchecked Sendable {
             switch state["type"]?.string ?? "f32" {
             case "f32": element = .f32
             case "u8": element = .u8
-            case let other: throw TrainingError(.invalid, "state \(name) has type \"\(other)\", wanted f32 or u8", at: parameter)
+            case let other:
+                throw TrainingError(.invalid, "state \(name) has type \"\(other)\", wanted f32 or u8", at: parameter)
             }
             return State(
                 name: name, type: ValueType(state["shape"]?.array?.compactMap(\.int) ?? [], element),
@@ -265,7 +272,8 @@ package struct ObjectiveHandle: @unchecked Sendable {
         package var referenceSequenceLogps = Value.none
 
         package init(
-            logps: Value, weights: Value, sequences: Value, normalizer: Value, sequenceLogps: Value, sequenceLengths: Value
+            logps: Value, weights: Value, sequences: Value, normalizer: Value, sequenceLogps: Value,
+            sequenceLengths: Value
         ) {
             self.logps = logps
             self.weights = weights
@@ -277,7 +285,9 @@ package struct ObjectiveHandle: @unchecked Sendable {
     }
 
     /// Emits the scalar loss and the metrics.
-    package func loss(_ graph: Graph, _ inputs: Inputs) throws -> (loss: Value, metrics: [(name: String, sum: Value, count: Value)]) {
+    package func loss(_ graph: Graph, _ inputs: Inputs) throws -> (
+        loss: Value, metrics: [(name: String, sum: Value, count: Value)]
+    ) {
         var objective = mt_objective()
         objective.struct_size = UInt32(MemoryLayout<mt_objective>.size)
         objective.graph = GraphService.handle(graph)

@@ -43,13 +43,15 @@ package struct Schedule: Sendable {
         for (name, value) in options.object ?? JSONObject() {
             guard known.contains(name) else {
                 throw TrainingError(
-                    .invalid, "\(kind.rawValue) has no option \"\(name)\"; it has \(known.sorted().joined(separator: ", "))",
+                    .invalid,
+                    "\(kind.rawValue) has no option \"\(name)\"; it has \(known.sorted().joined(separator: ", "))",
                     at: "lr_scheduler_kwargs")
             }
             let isShape = name.hasSuffix("_type")
             guard isShape ? Self.shapes.contains(value.string ?? "") : value.double != nil else {
                 throw TrainingError(
-                    .invalid, "\(name) is \(value.text()), wanted \(isShape ? Self.shapes.joined(separator: ", ") : "a number")",
+                    .invalid,
+                    "\(name) is \(value.text()), wanted \(isShape ? Self.shapes.joined(separator: ", ") : "a number")",
                     at: "lr_scheduler_kwargs")
             }
         }
@@ -79,7 +81,8 @@ package struct Schedule: Sendable {
         case .cosine: return max(0, wave(progress, option("num_cycles", 0.5)))
         case .cosineWithRestarts:
             if progress >= 1 { return 0 }
-            return max(0, 0.5 * (1 + cos(.pi * (option("num_cycles", 1) * progress).truncatingRemainder(dividingBy: 1))))
+            return max(
+                0, 0.5 * (1 + cos(.pi * (option("num_cycles", 1) * progress).truncatingRemainder(dividingBy: 1))))
         case .polynomial:
             let end = option("lr_end", 1e-7)
             if step > total { return end / peak }

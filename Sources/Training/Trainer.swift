@@ -60,7 +60,8 @@ package struct Trainer {
         guard norm.isFinite else { throw try nonFinite("the gradient's length is \(norm)", number, window) }
         let scale = settings.maximumNorm > 0 ? min(1, settings.maximumNorm / (norm + 1e-6)) : 1
         let rate = settings.schedule.rate(number - 1)
-        try engine.step(number, learningRates: settings.rateRatios.mapValues { $0 * rate }.merging(["": rate]) { $1 },
+        try engine.step(
+            number, learningRates: settings.rateRatios.mapValues { $0 * rate }.merging(["": rate]) { $1 },
             weightDecay: settings.weightDecay, gradientScale: scale)
         return Record(
             step: number, loss: loss, gradientNorm: norm, learningRate: rate,
@@ -100,7 +101,8 @@ package struct Trainer {
         let named = Array(Set(rows.filter { $0 >= 0 })).sorted()
         let list = named.prefix(20).map(String.init).joined(separator: ", ") + (named.count > 20 ? " …" : "")
         return TrainingError(
-            .nonFinite, "\(what)\(cause.place.map { "; first in \($0)" } ?? ""), in the rows \(list); nothing was updated. "
+            .nonFinite,
+            "\(what)\(cause.place.map { "; first in \($0)" } ?? ""), in the rows \(list); nothing was updated. "
                 + "Lower the learning rate, look at these rows, or pass over such steps with --nonfinite_policy skip",
             at: step == 0 ? "evaluation" : "step \(step)")
     }

@@ -50,7 +50,8 @@ package final class TrainingEngine {
         parameters.settle()
         guard !parameters.entries.isEmpty else {
             throw TrainingError(
-                .invalid, "nothing is trained: no linear site or parameter matches; the model's sites end in \(model.shape.defaultTargets.joined(separator: ", "))",
+                .invalid,
+                "nothing is trained: no linear site or parameter matches; the model's sites end in \(model.shape.defaultTargets.joined(separator: ", "))",
                 at: "target_modules")
         }
         try parameters.addStates(optimizer)
@@ -65,14 +66,16 @@ package final class TrainingEngine {
             found.append(site)
             return site.y
         }
-        let hidden = try model.family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        let hidden = try model.family.build(
+            in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
         _ = try model.head(graph, hidden[0])
         let trains = options.tuner == nil ? options.isTarget : options.isSaved
         for value in graph.parameters.values.sorted(by: { $0.index < $1.index }) {
             guard let parameter = graph.parameter(value), trains(parameter.name) else { continue }
             // Norms and biases are not decayed, as everywhere in the field.
             try parameters.add(
-                parameter.name, parameter.shape, isDecayed: parameter.shape.count > 1, isTransposed: parameter.isTransposed,
+                parameter.name, parameter.shape, isDecayed: parameter.shape.count > 1,
+                isTransposed: parameter.isTransposed,
                 values: model.weights.floats(parameter))
         }
         guard let tuner = options.tuner else { return }
@@ -95,10 +98,13 @@ package final class TrainingEngine {
             switch tensor.initial {
             case "computed": values = known
             case "weight_norm": values = try rowLengths(tensor, full, site, graph)
-            default: values = try TrainedParameters.initial(tensor.initial, name: full, shape: tensor.shape, seed: options.seed)
+            default:
+                values = try TrainedParameters.initial(
+                    tensor.initial, name: full, shape: tensor.shape, seed: options.seed)
             }
             if tensor.isTrained {
-                try parameters.add(full, tensor.shape, group: tensor.group, isDecayed: tensor.shape.count > 1, values: values)
+                try parameters.add(
+                    full, tensor.shape, group: tensor.group, isDecayed: tensor.shape.count > 1, values: values)
             } else {
                 try parameters.addFrozen(full, tensor.shape, values: values)
             }
@@ -112,7 +118,8 @@ package final class TrainingEngine {
     /// The frozen weight of a site, [out, in].
     private func weight(of site: LinearSite, _ graph: Graph) throws -> [Float] {
         guard let weight = graph.parameter(site.weight) else {
-            throw TrainingError(.invalid, "the site has no weight of its own, which its tuner starts from", at: site.name)
+            throw TrainingError(
+                .invalid, "the site has no weight of its own, which its tuner starts from", at: site.name)
         }
         return try model.weights.floats(weight)
     }
@@ -226,7 +233,8 @@ package final class TrainingEngine {
     package func step(
         _ step: Int, learningRates: [String: Double], weightDecay: Double, gradientScale: Double
     ) throws {
-        try update().run(step: step, learningRates: learningRates, weightDecay: weightDecay, gradientScale: gradientScale)
+        try update().run(
+            step: step, learningRates: learningRates, weightDecay: weightDecay, gradientScale: gradientScale)
     }
 
     private func update() throws -> UpdateProgram {

@@ -108,7 +108,8 @@ package struct YAML {
         }
         if text.hasPrefix("0x"), let value = Int64(text.dropFirst(2), radix: 16) { return .int(value) }
         if text.hasPrefix("0o"), let value = Int64(text.dropFirst(2), radix: 8) { return .int(value) }
-        let digits = text.utf8.first == UInt8(ascii: "-") || text.utf8.first == UInt8(ascii: "+") ? text.dropFirst() : text[...]
+        let digits =
+            text.utf8.first == UInt8(ascii: "-") || text.utf8.first == UInt8(ascii: "+") ? text.dropFirst() : text[...]
         guard let first = digits.utf8.first, (48...57).contains(first) || first == UInt8(ascii: "."),
             digits.utf8.allSatisfy({ (48...57).contains($0) || ".eE+-".utf8.contains($0) })
         else { return .string(text) }

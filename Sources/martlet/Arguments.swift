@@ -11,7 +11,8 @@ struct Flag {
     let fallback: String?
     let aliases: [String]
 
-    init(_ name: String, _ kind: Kind = .text, _ help: String, default fallback: String? = nil, aliases: [String] = []) {
+    init(_ name: String, _ kind: Kind = .text, _ help: String, default fallback: String? = nil, aliases: [String] = [])
+    {
         self.name = name
         self.kind = kind
         self.help = help
@@ -78,7 +79,9 @@ struct Arguments {
 
     private static func find(_ spelled: String, _ flags: [Flag]) throws -> Flag {
         let name = normal(spelled)
-        if let flag = flags.first(where: { normal($0.name) == name || $0.aliases.contains { normal($0) == name } }) { return flag }
+        if let flag = flags.first(where: { normal($0.name) == name || $0.aliases.contains { normal($0) == name } }) {
+            return flag
+        }
         let near = nearest(name, in: flags.flatMap { [$0.name] + $0.aliases })
         let hint = near.map { "; did you mean --\($0)?" } ?? ""
         throw UsageError("unknown flag --\(spelled)\(hint)")
@@ -98,7 +101,9 @@ struct Arguments {
     }
 
     func has(_ name: String) -> Bool { values[name] != nil }
-    func list(_ name: String) -> [String] { values[name] ?? fallback(name)?.split(separator: ",").map(String.init) ?? [] }
+    func list(_ name: String) -> [String] {
+        values[name] ?? fallback(name)?.split(separator: ",").map(String.init) ?? []
+    }
     func text(_ name: String) -> String? { values[name]?.first ?? fallback(name) }
     func int(_ name: String) -> Int? { text(name).flatMap { Int($0) } }
     func double(_ name: String) -> Double? { text(name).flatMap { Double($0) } }

@@ -1,7 +1,8 @@
 /// Sizes as people write them.
 enum ByteCount {
     private static let units: [(String, Double)] = [
-        ("GIB", 1_073_741_824), ("MIB", 1_048_576), ("KIB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("G", 1e9), ("", 1e9),
+        ("GIB", 1_073_741_824), ("MIB", 1_048_576), ("KIB", 1024), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("G", 1e9),
+        ("", 1e9),
     ]
 
     /// Bytes of a text such as "5GB", "500 MiB" or "16", which means GB.

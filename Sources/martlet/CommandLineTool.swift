@@ -3,7 +3,13 @@ import JSON
 
 /// The subcommands, and the way from the command line to one of them.
 enum CommandLineTool {
-    static var commands: [any Command.Type] { [BenchCommand.self, CreateCommand.self, DownloadCommand.self, EstimateMemoryCommand.self, ExportCommand.self, PluginCommand.self, InferCommand.self, RenderCommand.self, RunsCommand.self, ScoreCommand.self, StartCommand.self, TokenizeCommand.self, TrainCommand.self, VerifyCommand.self] }
+    static var commands: [any Command.Type] {
+        [
+            BenchCommand.self, CreateCommand.self, DownloadCommand.self, EstimateMemoryCommand.self, ExportCommand.self,
+            PluginCommand.self, InferCommand.self, RenderCommand.self, RunsCommand.self, ScoreCommand.self,
+            StartCommand.self, TokenizeCommand.self, TrainCommand.self, VerifyCommand.self,
+        ]
+    }
 
     /// Exit codes: 0 success, 1 the work failed, 2 the command line is wrong, 3 a plugin or plugins.json is refused.
     static func run(_ words: [String]) -> Int32 {
@@ -36,14 +42,19 @@ enum CommandLineTool {
     private static func run(_ words: [String], _ commands: [any Command.Type], path: String) throws {
         let name = words[0]
         let here = path.isEmpty ? name : "\(path) \(name)"
-        guard let command = commands.first(where: { $0.name == name.replacing("_", with: "-") || $0.name == name }) else {
-            if name.hasPrefix("-") { throw UsageError("\(name) stands before the command; write martlet COMMAND \(name)") }
+        guard let command = commands.first(where: { $0.name == name.replacing("_", with: "-") || $0.name == name })
+        else {
+            if name.hasPrefix("-") {
+                throw UsageError("\(name) stands before the command; write martlet COMMAND \(name)")
+            }
             let near = nearest(name, in: commands.filter { !$0.isHidden }.map { $0.name })
             throw UsageError("unknown command \"\(here)\"" + (near.map { "; did you mean \($0)?" } ?? ""))
         }
         let rest = Array(words.dropFirst())
         if !command.subcommands.isEmpty {
-            if let next = rest.first, next != "--help", next != "-h" { return try run(rest, command.subcommands, path: here) }
+            if let next = rest.first, next != "--help", next != "-h" {
+                return try run(rest, command.subcommands, path: here)
+            }
             Terminal.line(command.help(here))
             return
         }
@@ -51,7 +62,8 @@ enum CommandLineTool {
         do {
             // A command's own flag goes before the common one of that name.
             let own = Set(command.flags.map { $0.name })
-            let words = own.contains("config")
+            let words =
+                own.contains("config")
                 ? rest : try ConfigFile.expanded(rest, takesOperands: command.operandCount.upperBound > 0)
             arguments = try Arguments(words, flags: command.flags + commonFlags.filter { !own.contains($0.name) })
         } catch let error as UsageError {

@@ -42,7 +42,8 @@ enum ConfigFile {
             throw UsageError("\(path): \(error)")
         }
         guard let members = document.object else {
-            throw UsageError("\(path): found \(document.typeName), wanted an object of flags, such as \"lora_rank: 16\"")
+            throw UsageError(
+                "\(path): found \(document.typeName), wanted an object of flags, such as \"lora_rank: 16\"")
         }
         var words: [String] = []
         for (key, value) in members {

@@ -34,12 +34,18 @@ struct DatasetNames {
     func resolve(_ text: String) throws -> ResolvedDataset {
         let name = try DatasetName(text)
         let isPath = System.kind(of: name.id) != nil || name.id.contains { "*?[".contains($0) }
-        if name.hub == nil, isPath || resolver.registrations.entries[name.id] != nil { return try resolver.resolve(text) }
+        if name.hub == nil, isPath || resolver.registrations.entries[name.id] != nil {
+            return try resolver.resolve(text)
+        }
         // "./file" and "data.jsonl" are files that are not there, not data sets of a hub.
-        if name.id.hasPrefix(".") || name.id.hasPrefix("/") || name.id.hasSuffix(".jsonl") { return try resolver.resolve(text) }
+        if name.id.hasPrefix(".") || name.id.hasPrefix("/") || name.id.hasSuffix(".jsonl") {
+            return try resolver.resolve(text)
+        }
         let path = try names.path(
             name.id, usesHuggingFace: name.hub == nil ? usesHuggingFace : name.hub == .huggingFace, options)
-        let rest = (name.subsets.isEmpty ? "" : ":" + name.subsets.joined(separator: "/")) + (name.sample.map { "#\($0)" } ?? "")
+        let rest =
+            (name.subsets.isEmpty ? "" : ":" + name.subsets.joined(separator: "/"))
+            + (name.sample.map { "#\($0)" } ?? "")
         var found = try resolver.resolve(path + rest)
         found.name = text
         return found

@@ -18,7 +18,8 @@ enum ModelShapeFiles {
         let directory = "\(FileSystem.environment("TMPDIR") ?? "/tmp")/martlet-shape-\(getpid())"
         defer { try? ReplacementDirectory.remove(directory) }
         let model = try NewModel(
-            config: try .init(file: config), layout: try Session.dense(arguments) ?? "bf16", seed: 0, components: registry, at: config)
+            config: try .init(file: config), layout: try Session.dense(arguments) ?? "bf16", seed: 0,
+            components: registry, at: config)
         try model.writeShape(to: directory)
         try body(directory)
     }

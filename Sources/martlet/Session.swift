@@ -55,7 +55,8 @@ enum Session {
     ///   - activation: Instead of `--activation_dtype`, for commands without it.
     ///   - quantizes: To NF4, whatever the flags say.
     static func model(
-        _ arguments: Arguments, _ registry: Registry, path: String? = nil, activation: String? = nil, quantizes: Bool = false
+        _ arguments: Arguments, _ registry: Registry, path: String? = nil, activation: String? = nil,
+        quantizes: Bool = false
     ) throws -> Model {
         var options = Model.Options()
         options.activation =
@@ -68,7 +69,9 @@ enum Session {
 
     /// The layout that `--torch_dtype` names.
     static func dense(_ arguments: Arguments) throws -> String? {
-        let dense = ["float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16"]
+        let dense = [
+            "float32": "f32", "bfloat16": "bf16", "float16": "f16", "f32": "f32", "bf16": "bf16", "f16": "f16",
+        ]
         return try choice(arguments, "torch_dtype", Array(dense.keys)).flatMap { dense[$0] }
     }
 
@@ -101,7 +104,9 @@ enum Session {
     private static func quantizer(
         _ arguments: Arguments, _ registry: Registry, otherwise: String?
     ) throws -> QuantizerHandle? {
-        guard let id = arguments.text("quant_method") ?? (arguments.has("quant_bits") ? "bnb" : otherwise) else { return nil }
+        guard let id = arguments.text("quant_method") ?? (arguments.has("quant_bits") ? "bnb" : otherwise) else {
+            return nil
+        }
         return try QuantizerHandle(
             id: id,
             settings: [

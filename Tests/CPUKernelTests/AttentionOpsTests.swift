@@ -30,7 +30,8 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
         AttentionCase(name: "window", width: 16, valueWidth: 128, window: 17),
         AttentionCase(name: "one head a group", queryHeads: 3, kvHeads: 3, width: 80, valueWidth: 80),
         AttentionCase(name: "nothing", queries: [0, 0], keys: [0, 0]),
-        AttentionCase(name: "one token", queryHeads: 1, kvHeads: 1, width: 8, valueWidth: 4, queries: [0, 1], keys: [0, 1]),
+        AttentionCase(
+            name: "one token", queryHeads: 1, kvHeads: 1, width: 8, valueWidth: 4, queries: [0, 1], keys: [0, 1]),
     ]
 
     /// Calls `body` with the shape as the kernels take it.
@@ -51,12 +52,16 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     func row(_ q: [Double], _ k: [Double], _ sinks: [Double], segment: Int, token: Int, head: Int)
         -> (keys: [Int], p: [Double], lse: Double, capSlope: [Double])
     {
-        let (q0, q1, k0, k1) = (Int(queries[segment]), Int(queries[segment + 1]), Int(keys[segment]), Int(keys[segment + 1]))
+        let (q0, q1, k0, k1) = (
+            Int(queries[segment]), Int(queries[segment + 1]), Int(keys[segment]), Int(keys[segment + 1])
+        )
         let position = token - q0 + (k1 - k0) - (q1 - q0), kvHead = head / (queryHeads / kvHeads)
         var visible: [Int] = [], scores: [Double] = [], slopes: [Double] = []
         for j in k0..<k1 where (!causal || j - k0 <= position) && (window == 0 || position - (j - k0) < Int(window)) {
             var s = 0.0
-            for d in 0..<width { s += q[(token * queryHeads + head) * width + d] * k[(j * kvHeads + kvHead) * width + d] }
+            for d in 0..<width {
+                s += q[(token * queryHeads + head) * width + d] * k[(j * kvHeads + kvHead) * width + d]
+            }
             s *= Double(scale)
             var slope = 1.0
             if softcap > 0 {
@@ -83,7 +88,9 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
                     let at = token * queryHeads + head, kvHead = head / (queryHeads / kvHeads)
                     lse[at] = row.lse
                     for (j, p) in zip(row.keys, row.p) {
-                        for c in 0..<valueWidth { out[at * valueWidth + c] += p * v[(j * kvHeads + kvHead) * valueWidth + c] }
+                        for c in 0..<valueWidth {
+                            out[at * valueWidth + c] += p * v[(j * kvHeads + kvHead) * valueWidth + c]
+                        }
                     }
                 }
             }
@@ -153,7 +160,9 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     }
 
     /// The gradients by the chain rule, row by row, in double precision.
-    func referenceGradients(_ c: AttentionCase, dout: [Double]) -> (dq: [Double], dk: [Double], dv: [Double], dsinks: [Double]) {
+    func referenceGradients(_ c: AttentionCase, dout: [Double]) -> (
+        dq: [Double], dk: [Double], dv: [Double], dsinks: [Double]
+    ) {
         let inputs = c.inputs
         let (q, k, v) = (inputs.q.map(Double.init), inputs.k.map(Double.init), inputs.v.map(Double.init))
         let sinks = inputs.sinks.map(Double.init), (width, valueWidth) = (c.width, c.valueWidth)
@@ -164,12 +173,15 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
                     let row = c.row(q, k, sinks, segment: segment, token: token, head: head)
                     let at = token * c.queryHeads + head, kvHead = head / (c.queryHeads / c.kvHeads)
                     let dp = row.keys.map { j in
-                        (0..<valueWidth).reduce(0.0) { $0 + dout[at * valueWidth + $1] * v[(j * c.kvHeads + kvHead) * valueWidth + $1] }
+                        (0..<valueWidth).reduce(0.0) {
+                            $0 + dout[at * valueWidth + $1] * v[(j * c.kvHeads + kvHead) * valueWidth + $1]
+                        }
                     }
                     let delta = zip(row.p, dp).reduce(0.0) { $0 + $1.0 * $1.1 }
                     if c.hasSinks { dsinks[head] -= exp(sinks[head] - row.lse) * delta }
                     for (n, j) in row.keys.enumerated() {
-                        let key = j * c.kvHeads + kvHead, ds = row.p[n] * (dp[n] - delta) * row.capSlope[n] * Double(c.scale)
+                        let key = j * c.kvHeads + kvHead,
+                            ds = row.p[n] * (dp[n] - delta) * row.capSlope[n] * Double(c.scale)
                         for e in 0..<width {
                             dq[at * width + e] += ds * k[key * width + e]
                             dk[key * width + e] += ds * q[at * width + e]
@@ -209,7 +221,8 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
 
     @Test func gradientsMatchFiniteDifferencesOfTheReference() {
         let c = AttentionCase(
-            name: "small", queryHeads: 2, kvHeads: 1, width: 5, valueWidth: 3, queries: [0, 3, 4], keys: [0, 4, 6], softcap: 3,
+            name: "small", queryHeads: 2, kvHeads: 1, width: 5, valueWidth: 3, queries: [0, 3, 4], keys: [0, 4, 6],
+            softcap: 3,
             window: 3, hasSinks: true)
         let (q, k, v, sinks) = c.inputs
         let dout = outputGradient(c), got = runBackward(c, MK_PRECISION_F32, dout: dout, threads: 1)

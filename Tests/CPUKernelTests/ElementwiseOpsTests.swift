@@ -87,9 +87,12 @@ func instruction(_ op: mk_ew_op, to: UInt8, _ a: UInt8 = 0, _ b: UInt8 = 0, _ c:
         Unary(
             op: MK_EW_GELU_TANH, name: "gelu_tanh", range: -4...9, bound: 4e-6,
             reference: { $0 * sigmoid(2 * (2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)) }),
-        Unary(op: MK_EW_QUICK_GELU, name: "quick_gelu", range: -40...40, bound: 6e-6, reference: { $0 * sigmoid(1.702 * $0) }),
+        Unary(
+            op: MK_EW_QUICK_GELU, name: "quick_gelu", range: -40...40, bound: 6e-6,
+            reference: { $0 * sigmoid(1.702 * $0) }),
         Unary(op: MK_EW_SOFTPLUS, name: "softplus", range: -80...80, bound: 1e-6, reference: { log1p(exp($0)) }),
-        Unary(op: MK_EW_LOG_SIGMOID, name: "log_sigmoid", range: -80...80, bound: 1e-6, reference: { -log1p(exp(-$0)) }),
+        Unary(
+            op: MK_EW_LOG_SIGMOID, name: "log_sigmoid", range: -80...80, bound: 1e-6, reference: { -log1p(exp(-$0)) }),
         Unary(op: MK_EW_SIN, name: "sin", range: -100...100, bound: 1e-6, reference: { sin($0) }),
         Unary(op: MK_EW_COS, name: "cos", range: -100_000...100_000, bound: 1e-6, reference: { cos($0) }),
         Unary(op: MK_EW_SQRT, name: "sqrt", range: 0...1e9, bound: 1e-7, reference: { $0.squareRoot() }),
@@ -155,10 +158,12 @@ func instruction(_ op: mk_ew_op, to: UInt8, _ a: UInt8 = 0, _ b: UInt8 = 0, _ c:
     @Test(arguments: [1, 7, 16, 63, 300, 513, 2000]) func broadcastingFollowsTheStrides(_ width: Int) {
         let rows = 37
         var random = Seeded(state: UInt64(width))
-        var full = random.floats(rows * width), row = random.floats(width), column = random.floats(rows), scalar: [Float] = [3]
+        var full = random.floats(rows * width), row = random.floats(width), column = random.floats(rows),
+            scalar: [Float] = [3]
         let expected = (0..<rows * width).map { (full[$0] + row[$0 % width]) * column[$0 / width] - scalar[0] }
         let code = [
-            instruction(MK_EW_ADD, to: 4, 0, 1), instruction(MK_EW_MUL, to: 4, 4, 2), instruction(MK_EW_SUB, to: 5, 4, 3),
+            instruction(MK_EW_ADD, to: 4, 0, 1), instruction(MK_EW_MUL, to: 4, 4, 2),
+            instruction(MK_EW_SUB, to: 5, 4, 3),
         ]
         atEachLevel { _ in
             for threads in [1, 3] {
@@ -187,14 +192,16 @@ func instruction(_ op: mk_ew_op, to: UInt8, _ a: UInt8 = 0, _ b: UInt8 = 0, _ c:
     }
 
     @Test func typesConvertOnTheWayInAndOut() {
-        var ids: [Int32] = [-100, 3, 7, -100, 2], halves = [Float](arrayLiteral: 1, 2, 3, 4, 5).map { Float16($0).bitPattern }
+        var ids: [Int32] = [-100, 3, 7, -100, 2],
+            halves = [Float](arrayLiteral: 1, 2, 3, 4, 5).map { Float16($0).bitPattern }
         var output = [UInt16](repeating: 0, count: 5)
         let code = [
             instruction(MK_EW_CONSTANT, to: 2, value: -100), instruction(MK_EW_EQUAL, to: 3, 0, 2),
             instruction(MK_EW_CONSTANT, to: 4, value: 0), instruction(MK_EW_WHERE, to: 5, 3, 4, 1),
         ]
         let inputs = [
-            operand(&ids, type: MK_DTYPE_I32, reg: 0, strides: [1]), operand(&halves, type: MK_DTYPE_F16, reg: 1, strides: [1]),
+            operand(&ids, type: MK_DTYPE_I32, reg: 0, strides: [1]),
+            operand(&halves, type: MK_DTYPE_F16, reg: 1, strides: [1]),
         ]
         let outputs = [operand(&output, type: MK_DTYPE_BF16, reg: 5, strides: [1])]
         #expect(runProgram(code, inputs, outputs, shape: [5]))
@@ -204,7 +211,8 @@ func instruction(_ op: mk_ew_op, to: UInt8, _ a: UInt8 = 0, _ b: UInt8 = 0, _ c:
     @Test func malformedProgramsAreRefused() {
         var x: [Float] = [1], y: [Float] = [5]
         let input = [operand(&x, reg: 0, strides: [1])], output = [operand(&y, reg: 1, strides: [1])]
-        #expect(!runProgram([instruction(MK_EW_ADD, to: 1, 0, 2)], input, output, shape: [1]), "reads a register never set")
+        #expect(
+            !runProgram([instruction(MK_EW_ADD, to: 1, 0, 2)], input, output, shape: [1]), "reads a register never set")
         #expect(!runProgram([instruction(MK_EW_COPY, to: 40, 0)], input, output, shape: [1]), "no such register")
         #expect(!runProgram([], input, output, shape: [1]), "output never set")
         #expect(y == [5])

@@ -12,11 +12,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [MK_LAYOUT_F32, MK_LAYOUT_Q4_0, MK_LAYOUT_CODEBOOK4]) func eachRowMeetsItsExpert(layout: mk_layout) {
+    @Test(arguments: [MK_LAYOUT_F32, MK_LAYOUT_Q4_0, MK_LAYOUT_CODEBOOK4]) func eachRowMeetsItsExpert(layout: mk_layout)
+    {
         let weight = RandomWeight(layout, rows: Self.count * Self.n, columns: Self.k), w = weight.values
         var random = Seeded(state: 1)
         let rows = Self.experts.count
-        let x = random.floats(rows * Self.k), dy = random.floats(rows * Self.n), bias = random.floats(Self.count * Self.n)
+        let x = random.floats(rows * Self.k), dy = random.floats(rows * Self.n),
+            bias = random.floats(Self.count * Self.n)
         var y = [Float](repeating: .nan, count: rows * Self.n), dx = [Float](repeating: .nan, count: rows * Self.k)
         weight.withWeight { pointer in
             Self.routed { routing in
@@ -24,8 +26,11 @@ import Testing
                     let forward = withScratch(mk_expert_linear_scratch_bytes(routing, pointer, MK_ACTIVATION_F32, 2)) {
                         mk_expert_linear(pool, x, Self.k, routing, pointer, bias, MK_ACTIVATION_F32, &y, Self.n, $0)
                     }
-                    let backward = withScratch(mk_expert_linear_backward_input_scratch_bytes(routing, pointer, MK_ACTIVATION_F32, 2)) {
-                        mk_expert_linear_backward_input(pool, dy, Self.n, routing, pointer, MK_ACTIVATION_F32, &dx, Self.k, $0)
+                    let backward = withScratch(
+                        mk_expert_linear_backward_input_scratch_bytes(routing, pointer, MK_ACTIVATION_F32, 2)
+                    ) {
+                        mk_expert_linear_backward_input(
+                            pool, dy, Self.n, routing, pointer, MK_ACTIVATION_F32, &dx, Self.k, $0)
                     }
                     #expect(forward && backward)
                 }
@@ -40,7 +45,9 @@ import Testing
                 #expect(abs(Double(y[row * Self.n + j]) - (live ? sum : 0)) < 1e-4)
             }
             for i in 0..<Self.k {
-                let sum = (0..<Self.n).reduce(0.0) { $0 + Double(dy[row * Self.n + $1]) * Double(w[(e * Self.n + $1) * Self.k + i]) }
+                let sum = (0..<Self.n).reduce(0.0) {
+                    $0 + Double(dy[row * Self.n + $1]) * Double(w[(e * Self.n + $1) * Self.k + i])
+                }
                 #expect(abs(Double(dx[row * Self.k + i]) - (live ? sum : 0)) < 1e-4)
             }
         }

@@ -23,7 +23,8 @@ import Testing
     @Test(arguments: names) func blocksReadAsTheGGUFPackageReadsThem(name: String, layout: mk_layout) throws {
         let bytes = try Self.contents(name)
         try bytes.withUnsafeBytes { bytes in
-            let columns = Int(bytes.loadUnaligned(as: UInt32.self)), rows = Int(bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+            let columns = Int(bytes.loadUnaligned(as: UInt32.self)),
+                rows = Int(bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
             let rowBytes = mk_row_bytes(layout, 0, columns)
             try #require(bytes.count == 8 + rows * rowBytes + rows * columns * 4)
             var weight = mk_weight()

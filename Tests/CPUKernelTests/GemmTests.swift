@@ -13,7 +13,10 @@ import Testing
 
     static let cases: [Case] = {
         var cases: [Case] = []
-        let sizes = [(1, 1, 1), (0, 3, 2), (3, 0, 2), (3, 4, 0), (13, 33, 7), (12, 32, 64), (5, 17, 259), (29, 70, 521), (100, 1, 9)]
+        let sizes = [
+            (1, 1, 1), (0, 3, 2), (3, 0, 2), (3, 4, 0), (13, 33, 7), (12, 32, 64), (5, 17, 259), (29, 70, 521),
+            (100, 1, 9),
+        ]
         for (m, n, k) in sizes {
             for flags in 0..<4 {
                 cases.append(Case(m: m, n: n, k: k, transposeA: flags & 1 != 0, transposeB: flags & 2 != 0))
@@ -25,7 +28,9 @@ import Testing
     }()
 
     /// C and its scratch check for a case, from operands with strides beyond their widths.
-    static func run(_ item: Case, factors: mk_activation, threads: Int = 2, seed: UInt64 = 1) -> (c: [Float], intact: Bool) {
+    static func run(_ item: Case, factors: mk_activation, threads: Int = 2, seed: UInt64 = 1) -> (
+        c: [Float], intact: Bool
+    ) {
         var random = Seeded(state: seed)
         let (aRows, aColumns) = item.transposeA ? (item.k, item.m) : (item.m, item.k)
         let (bRows, bColumns) = item.transposeB ? (item.n, item.k) : (item.k, item.n)
@@ -90,7 +95,9 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 5]) func anyNumberOfThreadsGivesTheSameBits(threads: Int) {
         let item = Case(m: 130, n: 300, k: 600, transposeB: true)
-        #expect(Self.run(item, factors: MK_ACTIVATION_F32, threads: threads).c == Self.run(item, factors: MK_ACTIVATION_F32, threads: 1).c)
+        #expect(
+            Self.run(item, factors: MK_ACTIVATION_F32, threads: threads).c
+                == Self.run(item, factors: MK_ACTIVATION_F32, threads: 1).c)
     }
 
     @Test func batchesEqualSingleProducts() {

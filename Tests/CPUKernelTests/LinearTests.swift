@@ -39,10 +39,14 @@ struct RandomWeight {
     /// Where the f16 scales of a block stand: random bits there would be infinities.
     private mutating func setHalves(_ random: inout Seeded) {
         let places: [UInt32: (Int, [Int])] = [
-            MK_LAYOUT_Q4_0.rawValue: (18, [0]), MK_LAYOUT_Q4_1.rawValue: (20, [0, 2]), MK_LAYOUT_Q5_0.rawValue: (22, [0]),
-            MK_LAYOUT_Q5_1.rawValue: (24, [0, 2]), MK_LAYOUT_Q8_0.rawValue: (34, [0]), MK_LAYOUT_Q2_K.rawValue: (84, [80, 82]),
-            MK_LAYOUT_Q3_K.rawValue: (110, [108]), MK_LAYOUT_Q4_K.rawValue: (144, [0, 2]), MK_LAYOUT_Q5_K.rawValue: (176, [0, 2]),
-            MK_LAYOUT_Q6_K.rawValue: (210, [208]), MK_LAYOUT_IQ4_NL.rawValue: (18, [0]), MK_LAYOUT_IQ4_XS.rawValue: (136, [0]),
+            MK_LAYOUT_Q4_0.rawValue: (18, [0]), MK_LAYOUT_Q4_1.rawValue: (20, [0, 2]),
+            MK_LAYOUT_Q5_0.rawValue: (22, [0]),
+            MK_LAYOUT_Q5_1.rawValue: (24, [0, 2]), MK_LAYOUT_Q8_0.rawValue: (34, [0]),
+            MK_LAYOUT_Q2_K.rawValue: (84, [80, 82]),
+            MK_LAYOUT_Q3_K.rawValue: (110, [108]), MK_LAYOUT_Q4_K.rawValue: (144, [0, 2]),
+            MK_LAYOUT_Q5_K.rawValue: (176, [0, 2]),
+            MK_LAYOUT_Q6_K.rawValue: (210, [208]), MK_LAYOUT_IQ4_NL.rawValue: (18, [0]),
+            MK_LAYOUT_IQ4_XS.rawValue: (136, [0]),
         ]
         if layout == MK_LAYOUT_MXFP4 {
             for i in stride(from: 0, to: bytes.count, by: 17) { bytes[i] = UInt8.random(in: 118...122, using: &random) }
@@ -63,8 +67,10 @@ struct RandomWeight {
                 try zeros.withUnsafeBufferPointer { zeros in
                     try Self.codebook.withUnsafeBufferPointer { codebook in
                         var weight = mk_weight(
-                            layout: layout, repacked: false, bits: bits, scale_type: MK_SCALE_F32, rows: rows, columns: columns,
-                            row_bytes: mk_row_bytes(layout, bits, columns), data: bytes.baseAddress, scales: scales.baseAddress,
+                            layout: layout, repacked: false, bits: bits, scale_type: MK_SCALE_F32, rows: rows,
+                            columns: columns,
+                            row_bytes: mk_row_bytes(layout, bits, columns), data: bytes.baseAddress,
+                            scales: scales.baseAddress,
                             zeros: zeros.baseAddress, group: group, group_rows: 1, codebook: codebook.baseAddress)
                         return try body(&weight)
                     }
@@ -86,7 +92,8 @@ struct RandomWeight {
         + [2, 3, 4, 5, 6, 8].map { (MK_LAYOUT_AFFINE, $0) }
 
     static func linear(
-        _ weight: UnsafePointer<mk_weight>, x: [Float], tokens: Int, bias: [Float]?, _ activation: mk_activation, threads: Int = 2
+        _ weight: UnsafePointer<mk_weight>, x: [Float], tokens: Int, bias: [Float]?, _ activation: mk_activation,
+        threads: Int = 2
     ) -> [Float] {
         let (rows, columns) = (weight.pointee.rows, weight.pointee.columns)
         var y = [Float](repeating: .nan, count: tokens * rows)
@@ -149,12 +156,16 @@ struct RandomWeight {
                 let x = random.floats(tokens * columns), dy = random.floats(tokens * weight.rows)
                 for (activation, unit) in [(MK_ACTIVATION_F32, 0x1p-21), (MK_ACTIVATION_BF16, 0x1p-7)] {
                     weight.withWeight { pointer in
-                        let comment: Comment = "level \(level.rawValue), \(tokens) tokens, activation \(activation.rawValue)"
+                        let comment: Comment =
+                            "level \(level.rawValue), \(tokens) tokens, activation \(activation.rawValue)"
                         Self.check(
-                            Self.linear(pointer, x: x, tokens: tokens, bias: bias, activation), m: tokens, n: weight.rows, k: columns,
-                            unit: unit, bias: bias, left: { x[$0 * columns + $1] }, right: { w[$1 * columns + $0] }, comment)
+                            Self.linear(pointer, x: x, tokens: tokens, bias: bias, activation), m: tokens,
+                            n: weight.rows, k: columns,
+                            unit: unit, bias: bias, left: { x[$0 * columns + $1] }, right: { w[$1 * columns + $0] },
+                            comment)
                         Self.check(
-                            Self.backward(pointer, dy: dy, tokens: tokens, activation), m: tokens, n: columns, k: weight.rows,
+                            Self.backward(pointer, dy: dy, tokens: tokens, activation), m: tokens, n: columns,
+                            k: weight.rows,
                             unit: unit, left: { dy[$0 * weight.rows + $1] }, right: { w[$0 * columns + $1] }, comment)
                     }
                 }
@@ -168,7 +179,9 @@ struct RandomWeight {
         var random = Seeded(state: 12)
         for tokens in [1, 2, 3, 4, 7, 16] {
             let x = random.floats(tokens * 320)
-            for (activation, unit) in [(MK_ACTIVATION_F32, 0x1p-21), (MK_ACTIVATION_BF16, 0x1p-7), (MK_ACTIVATION_INT8, 0x1p-7)] {
+            for (activation, unit) in [
+                (MK_ACTIVATION_F32, 0x1p-21), (MK_ACTIVATION_BF16, 0x1p-7), (MK_ACTIVATION_INT8, 0x1p-7),
+            ] {
                 let y = weight.withWeight { Self.linear($0, x: x, tokens: tokens, bias: nil, activation) }
                 Self.check(
                     y, m: tokens, n: 21, k: 320, unit: unit, left: { x[$0 * 320 + $1] }, right: { w[$1 * 320 + $0] },
@@ -177,7 +190,9 @@ struct RandomWeight {
         }
     }
 
-    @Test(arguments: [MK_LAYOUT_BF16, MK_LAYOUT_Q4_0, MK_LAYOUT_Q6_K]) func anyNumberOfThreadsGivesTheSameBits(layout: mk_layout) {
+    @Test(arguments: [MK_LAYOUT_BF16, MK_LAYOUT_Q4_0, MK_LAYOUT_Q6_K]) func anyNumberOfThreadsGivesTheSameBits(
+        layout: mk_layout
+    ) {
         let weight = RandomWeight(layout, rows: 300, columns: 768)
         var random = Seeded(state: 5)
         for tokens in [1, 40] {
@@ -185,7 +200,9 @@ struct RandomWeight {
             weight.withWeight { pointer in
                 let one = Self.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_BF16, threads: 1)
                 for threads in [2, 3, 4] {
-                    #expect(Self.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_BF16, threads: threads) == one)
+                    #expect(
+                        Self.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_BF16, threads: threads)
+                            == one)
                 }
             }
         }
@@ -209,7 +226,9 @@ struct RandomWeight {
                             return sum | Int(weight.bytes[row * rowBytes + bit / 8] >> (bit % 8) & 1) << i
                         }
                         let at = row * groups + column / group
-                        #expect(found[row * columns + column] == (Float(code) - weight.zeros[at]) * weight.scales[at], "level \(level.rawValue)")
+                        #expect(
+                            found[row * columns + column] == (Float(code) - weight.zeros[at]) * weight.scales[at],
+                            "level \(level.rawValue)")
                     }
                 }
             }
@@ -238,7 +257,10 @@ struct RandomWeight {
                 if code & 0x7f == 0x7f {
                     #expect(value.isNaN)
                 } else {
-                    let size = exponent == 0 ? mantissa * 0x1p-6 : (1 + mantissa) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
+                    let size =
+                        exponent == 0
+                        ? mantissa * 0x1p-6
+                        : (1 + mantissa) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
                     #expect(value == sign * size)
                 }
             }

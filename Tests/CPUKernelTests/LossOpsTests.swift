@@ -6,7 +6,9 @@ import Testing
     static let width = 24, vocabulary = 2100, tokens = 9
     static let labels: [Int32] = [5, -100, 2099, 0, 7, -100, 2048, 1, 2099]
 
-    func withForm<R>(_ head: [Float], _ bias: [Float], softcap: Float, tokens: Int, _ body: (inout mk_label_form) -> R) -> R {
+    func withForm<R>(_ head: [Float], _ bias: [Float], softcap: Float, tokens: Int, _ body: (inout mk_label_form) -> R)
+        -> R
+    {
         head.withUnsafeBufferPointer { head in
             bias.withUnsafeBufferPointer { bias in
                 var weight = mk_weight()
@@ -15,7 +17,8 @@ import Testing
                 weight.data = UnsafeRawPointer(head.baseAddress)
                 return withUnsafePointer(to: &weight) { weight in
                     var form = mk_label_form(
-                        tokens: tokens, head: weight, bias: bias.baseAddress, scale: 0.7, softcap: softcap, activation: MK_ACTIVATION_F32, hits: nil)
+                        tokens: tokens, head: weight, bias: bias.baseAddress, scale: 0.7, softcap: softcap,
+                        activation: MK_ACTIVATION_F32, hits: nil)
                     return body(&form)
                 }
             }
@@ -53,7 +56,8 @@ import Testing
                     }
                     let row = logits(h64, w64, b64, softcap: Double(softcap), token: t), top = row.max() ?? 0
                     let total = top + log(row.reduce(0) { $0 + exp($1 - top) })
-                    #expect(abs(Double(lse[t]) - total) < 1e-5 && abs(Double(logp[t]) - (row[Int(label)] - total)) < 1e-5)
+                    #expect(
+                        abs(Double(lse[t]) - total) < 1e-5 && abs(Double(logp[t]) - (row[Int(label)] - total)) < 1e-5)
                     #expect(abs(Double(entropy[t]) - (total - row.reduce(0) { $0 + exp($1 - total) * $1 })) < 1e-4)
                 }
             }
@@ -63,7 +67,8 @@ import Testing
     @Test(arguments: [Float(0), 3]) func labelLogprobGradientsMatchTheFormula(_ softcap: Float) {
         var random = Seeded(state: 43)
         let hidden = random.floats(Self.tokens * Self.width), head = random.floats(Self.vocabulary * Self.width)
-        let bias = random.floats(Self.vocabulary), dlogp = random.floats(Self.tokens), (h64, w64) = (hidden.map(Double.init), head.map(Double.init))
+        let bias = random.floats(Self.vocabulary), dlogp = random.floats(Self.tokens),
+            (h64, w64) = (hidden.map(Double.init), head.map(Double.init))
         var dh = h64.map { _ in 0.0 }, dw = w64.map { _ in 1.0 }
         for (t, label) in Self.labels.enumerated() where label >= 0 {
             let row = logits(h64, w64, bias.map(Double.init), softcap: Double(softcap), token: t)
@@ -87,7 +92,8 @@ import Testing
                     }
                     #expect(
                         withScratch(mk_label_logprobs_backward_scratch_bytes(pool, &form)) {
-                            mk_label_logprobs_backward(pool, dlogp, hidden, Self.labels, lse, &dhidden, &dhead, true, &form, $0)
+                            mk_label_logprobs_backward(
+                                pool, dlogp, hidden, Self.labels, lse, &dhidden, &dhead, true, &form, $0)
                         })
                 }
             }

@@ -18,7 +18,8 @@ import Testing
 
     @Test(arguments: shapes) func normsAgreeWithDoublePrecision(rows: Int, width: Int) {
         var random = Seeded(state: 3)
-        let x = random.floats(rows * width, in: -2...3), residual = random.floats(rows * width), w = random.floats(width)
+        let x = random.floats(rows * width, in: -2...3), residual = random.floats(rows * width),
+            w = random.floats(width)
         let b = random.floats(width)
         atEachLevel { _ in
             for threads in [1, 2] {
@@ -56,7 +57,9 @@ import Testing
             func loss(_ x: [Double], _ w: [Double], layer: Bool) -> Double {
                 (0..<rows).reduce(0.0) { total, row in
                     let part = Array(x[row * width..<(row + 1) * width])
-                    let y = layer ? Self.layerReference(part, w, eps: 1e-5) : Self.rmsReference(part, w, eps: 1e-5, offset: 1)
+                    let y =
+                        layer
+                        ? Self.layerReference(part, w, eps: 1e-5) : Self.rmsReference(part, w, eps: 1e-5, offset: 1)
                     return total + zip(y, dy[row * width..<(row + 1) * width]).reduce(0) { $0 + $1.0 * Double($1.1) }
                 }
             }
@@ -96,7 +99,9 @@ import Testing
         #expect(results[0] == results[1] && results[0] == results[2])
     }
 
-    @Test(arguments: [false, true], [0, 6, 10]) func ropeRotatesPairsAndItsInverseUndoesIt(interleaved: Bool, pairs: Int) {
+    @Test(arguments: [false, true], [0, 6, 10]) func ropeRotatesPairsAndItsInverseUndoesIt(
+        interleaved: Bool, pairs: Int
+    ) {
         let tokens = 5, heads = 3, width = 23
         var random = Seeded(state: 8)
         let x = random.floats(tokens * heads * width), frequencies = random.floats(pairs, in: 0.001...1)
@@ -123,7 +128,9 @@ import Testing
             }
             shape.inverse = true
             shape.scale = 1 / 1.5
-            y.withUnsafeMutableBufferPointer { mk_rope(nil, $0.baseAddress, positions, axis, frequencies, $0.baseAddress, &shape) }
+            y.withUnsafeMutableBufferPointer {
+                mk_rope(nil, $0.baseAddress, positions, axis, frequencies, $0.baseAddress, &shape)
+            }
             #expect(zip(x, y).allSatisfy { abs($0 - $1) < 1e-6 })
         }
     }

@@ -14,16 +14,21 @@ import Testing
 
         static let all = [
             Sequences(name: "decoding", known: [0, 15, 16, 40], rows: [1, 1, 1, 1]),
-            Sequences(name: "chunks and decoding", known: [0, 20, 33], rows: [37, 1, 19], blockSize: 32, hasSinks: true),
-            Sequences(name: "a long context in parts", known: [2100, 3], rows: [1, 0], heads: 4, kvHeads: 1, blockSize: 64),
-            Sequences(name: "odd widths, window, cap", known: [50, 9], rows: [2, 5], width: 9, valueWidth: 20, window: 13, softcap: 5),
+            Sequences(
+                name: "chunks and decoding", known: [0, 20, 33], rows: [37, 1, 19], blockSize: 32, hasSinks: true),
+            Sequences(
+                name: "a long context in parts", known: [2100, 3], rows: [1, 0], heads: 4, kvHeads: 1, blockSize: 64),
+            Sequences(
+                name: "odd widths, window, cap", known: [50, 9], rows: [2, 5], width: 9, valueWidth: 20, window: 13,
+                softcap: 5),
         ]
     }
 
     /// The same keys and values as one sequence each, by the kernel for flat tokens.
     func flat(_ c: Sequences, q: [Float], k: [[Float]], v: [[Float]], sinks: [Float]) -> [Float] {
         let total = zip(c.known, c.rows).map(+)
-        var attention = AttentionCase(name: c.name, queryHeads: c.heads, kvHeads: c.kvHeads, width: c.width, valueWidth: c.valueWidth)
+        var attention = AttentionCase(
+            name: c.name, queryHeads: c.heads, kvHeads: c.kvHeads, width: c.width, valueWidth: c.valueWidth)
         attention.queries = c.rows.reduce(into: [0]) { $0.append($0[$0.count - 1] + Int32($1)) }
         attention.keys = zip(total, c.rows).reduce(into: [0]) { $0.append($0[$0.count - 1] + Int32($1.0)) }
         (attention.window, attention.softcap) = (c.window, c.softcap)
@@ -41,13 +46,16 @@ import Testing
         var random = Seeded(state: 31)
         let count = c.rows.count, total = zip(c.known, c.rows).map(+), tokens = c.rows.reduce(0, +)
         let q = random.floats(tokens * c.heads * c.width), sinks = random.floats(c.heads)
-        let k = total.map { random.floats($0 * c.kvHeads * c.width) }, v = total.map { random.floats($0 * c.kvHeads * c.valueWidth) }
+        let k = total.map { random.floats($0 * c.kvHeads * c.width) },
+            v = total.map { random.floats($0 * c.kvHeads * c.valueWidth) }
         let expected = flat(c, q: q, k: k, v: v, sinks: sinks)
         // Blocks of the sequences are dealt out from the end of the cache, interleaved.
         let perSequence = (total.max() ?? 0) / c.blockSize + 1, blocks = perSequence * count + 3
         var table = [Int32](repeating: -1, count: count * perSequence)
         for b in 0..<perSequence {
-            for s in 0..<count where b * c.blockSize < total[s] { table[s * perSequence + b] = Int32(blocks - 1 - (b * count + s)) }
+            for s in 0..<count where b * c.blockSize < total[s] {
+                table[s * perSequence + b] = Int32(blocks - 1 - (b * count + s))
+            }
         }
         func slot(_ s: Int, _ position: Int) -> Int32 {
             table[s * perSequence + position / c.blockSize] * Int32(c.blockSize) + Int32(position % c.blockSize)
@@ -67,7 +75,10 @@ import Testing
                                     let position = first[s] + i
                                     slots.append(slot(s, position))
                                     keys += k[s][position * c.kvHeads * c.width..<(position + 1) * c.kvHeads * c.width]
-                                    values += v[s][position * c.kvHeads * c.valueWidth..<(position + 1) * c.kvHeads * c.valueWidth]
+                                    values +=
+                                        v[s][
+                                            position * c.kvHeads * c.valueWidth..<(position + 1) * c.kvHeads
+                                                * c.valueWidth]
                                 }
                             }
                             let segments = rows.reduce(into: [Int32(0)]) { $0.append($0[$0.count - 1] + Int32($1)) }
@@ -84,11 +95,14 @@ import Testing
                                     contexts.withUnsafeBufferPointer { contexts in
                                         table.withUnsafeBufferPointer { table in
                                             (shape.slots, shape.q_segments) = (slots.baseAddress, segments.baseAddress)
-                                            (shape.context, shape.block_table) = (contexts.baseAddress, table.baseAddress)
+                                            (shape.context, shape.block_table) = (
+                                                contexts.baseAddress, table.baseAddress
+                                            )
                                             withPool(threads: threads) { pool in
                                                 let kept = withScratch(mk_attention_paged_scratch_bytes(pool, &shape)) {
                                                     let done = mk_attention_paged(
-                                                        pool, q, keys, values, &kCache, &vCache, c.hasSinks ? sinks : nil, &out,
+                                                        pool, q, keys, values, &kCache, &vCache,
+                                                        c.hasSinks ? sinks : nil, &out,
                                                         &shape, $0)
                                                     #expect(done)
                                                 }
@@ -101,12 +115,15 @@ import Testing
                             return out
                         }
                         let knownTokens = c.known.reduce(0, +)
-                        _ = call(c.known, c.known, c.known.map { _ in 0 }, q: [Float](repeating: 0.1, count: knownTokens * c.heads * c.width))
+                        _ = call(
+                            c.known, c.known, c.known.map { _ in 0 },
+                            q: [Float](repeating: 0.1, count: knownTokens * c.heads * c.width))
                         return call(c.rows, total, c.known, q: q)
                     }
                     #expect(results[0] == results[1], "threads change bits")
                     let exact = type == MK_DTYPE_F32 && (precision == MK_PRECISION_F32 || level != MK_LEVEL_AVX512_DOT)
-                    let bound: Float = exact ? 3e-6 : type == MK_DTYPE_F16 && precision == MK_PRECISION_F32 ? 2e-3 : 2e-2
+                    let bound: Float =
+                        exact ? 3e-6 : type == MK_DTYPE_F16 && precision == MK_PRECISION_F32 ? 2e-3 : 2e-2
                     let worst = zip(results[0], expected).map { abs($0 - $1) }.max() ?? 0
                     #expect(worst < bound, "\(type), \(precision), \(level)")
                 }
@@ -125,7 +142,9 @@ import Testing
                 withUnsafePointer(to: slot) { slot in
                     withUnsafePointer(to: context) { context in
                         withUnsafePointer(to: block) { block in
-                            (shape.slots, shape.q_segments, shape.context, shape.block_table) = (slot, segments.baseAddress, context, block)
+                            (shape.slots, shape.q_segments, shape.context, shape.block_table) = (
+                                slot, segments.baseAddress, context, block
+                            )
                             #expect(!mk_attention_paged(nil, x, x, x, &cache, &other, nil, &out, &shape, nil))
                         }
                     }

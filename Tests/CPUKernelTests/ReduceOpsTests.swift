@@ -20,7 +20,9 @@ import Testing
                 #expect(abs(Double(lse[row]) - total) < 2e-5)
                 var worst = 0.0
                 for (i, x) in part.enumerated() {
-                    worst = max(worst, abs(Double(p[row * width + i]) / exp(x - total) - 1), abs(Double(l[row * width + i]) - (x - total)))
+                    worst = max(
+                        worst, abs(Double(p[row * width + i]) / exp(x - total) - 1),
+                        abs(Double(l[row * width + i]) - (x - total)))
                 }
                 #expect(worst < 2e-5)
             }
@@ -88,7 +90,9 @@ import Testing
         var rows = [Float](repeating: 5, count: 6 * 300)
         mk_gather_rows(nil, table, MK_DTYPE_F32, 4, 300, ids, 6, &rows)
         for (t, id) in ids.enumerated() {
-            let expected = (0..<4).contains(id) ? Array(table[Int(id) * 300..<Int(id + 1) * 300]) : [Float](repeating: 0, count: 300)
+            let expected =
+                (0..<4).contains(id)
+                ? Array(table[Int(id) * 300..<Int(id + 1) * 300]) : [Float](repeating: 0, count: 300)
             #expect(Array(rows[t * 300..<(t + 1) * 300]) == expected)
         }
         let update = random.floats(6 * 300)
@@ -109,7 +113,9 @@ import Testing
             let from = order.map { Int64([b * c, c, 1][$0]) }
             let to = [Int64(shape[1] * shape[2]), Int64(shape[2]), 1]
             var y = [Float](repeating: -1, count: x.count)
-            withPool(threads: 2) { mk_copy_nd($0, x, MK_DTYPE_F32, from, &y, MK_DTYPE_F32, to, shape.map(Int64.init), 3) }
+            withPool(threads: 2) {
+                mk_copy_nd($0, x, MK_DTYPE_F32, from, &y, MK_DTYPE_F32, to, shape.map(Int64.init), 3)
+            }
             for i in x.indices {
                 let index = [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]]
                 #expect(y[i] == x[zip(index, from).reduce(0) { $0 + $1.0 * Int($1.1) }])

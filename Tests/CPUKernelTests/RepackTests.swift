@@ -14,12 +14,15 @@ import Testing
 
     static let forms =
         [
-            MK_LAYOUT_Q4_0, MK_LAYOUT_Q4_1, MK_LAYOUT_Q5_0, MK_LAYOUT_Q5_1, MK_LAYOUT_Q8_0, MK_LAYOUT_Q2_K, MK_LAYOUT_Q3_K,
+            MK_LAYOUT_Q4_0, MK_LAYOUT_Q4_1, MK_LAYOUT_Q5_0, MK_LAYOUT_Q5_1, MK_LAYOUT_Q8_0, MK_LAYOUT_Q2_K,
+            MK_LAYOUT_Q3_K,
             MK_LAYOUT_Q4_K, MK_LAYOUT_Q5_K, MK_LAYOUT_Q6_K, MK_LAYOUT_IQ4_NL, MK_LAYOUT_IQ4_XS, MK_LAYOUT_MXFP4,
         ].map { Form(layout: $0) }
         + [(4, 32), (4, 128), (4, 5000), (8, 64)].map { Form(layout: MK_LAYOUT_AFFINE, bits: $0.0, group: $0.1) }
 
-    static func withRepacked<Result>(_ weight: RandomWeight, _ body: (UnsafePointer<mk_weight>) -> Result) throws -> Result {
+    static func withRepacked<Result>(_ weight: RandomWeight, _ body: (UnsafePointer<mk_weight>) -> Result) throws
+        -> Result
+    {
         try weight.withWeight { plain in
             try #require(mk_can_repack(plain))
             let bytes = mk_repacked_bytes(plain)
@@ -56,11 +59,15 @@ import Testing
                         defer { mk_limit_level(MK_LEVEL_AVX512_DOT) }
                         for (activation, unit) in [(MK_ACTIVATION_F32, 0x1p-21), (MK_ACTIVATION_BF16, 0x1p-7)] {
                             LinearTests.check(
-                                LinearTests.linear(pointer, x: x, tokens: tokens, bias: nil, activation), m: tokens, n: rows, k: columns,
-                                unit: unit, left: { x[$0 * columns + $1] }, right: { w[$1 * columns + $0] }, "forward at \(level.rawValue)")
+                                LinearTests.linear(pointer, x: x, tokens: tokens, bias: nil, activation), m: tokens,
+                                n: rows, k: columns,
+                                unit: unit, left: { x[$0 * columns + $1] }, right: { w[$1 * columns + $0] },
+                                "forward at \(level.rawValue)")
                             LinearTests.check(
-                                LinearTests.backward(pointer, dy: dy, tokens: tokens, activation), m: tokens, n: columns, k: rows,
-                                unit: unit, left: { dy[$0 * rows + $1] }, right: { w[$0 * columns + $1] }, "backward at \(level.rawValue)")
+                                LinearTests.backward(pointer, dy: dy, tokens: tokens, activation), m: tokens,
+                                n: columns, k: rows,
+                                unit: unit, left: { dy[$0 * rows + $1] }, right: { w[$0 * columns + $1] },
+                                "backward at \(level.rawValue)")
                         }
                     }
                 }
@@ -94,7 +101,9 @@ import Testing
                             bound += most / 254 * size
                         }
                         guard abs(Double(y[t * rows + row]) - sum) <= bound else {
-                            Issue.record("\(tokens) tokens [\(t), \(row)] is \(y[t * rows + row]), wanted \(sum) within \(bound)")
+                            Issue.record(
+                                "\(tokens) tokens [\(t), \(row)] is \(y[t * rows + row]), wanted \(sum) within \(bound)"
+                            )
                             return
                         }
                     }
@@ -109,7 +118,9 @@ import Testing
         let weight = form.weight(rows: rows, columns: columns), w = weight.values
         var random = Seeded(state: 6)
         let x = random.floats(tokens * columns)
-        let y = try Self.withRepacked(weight) { LinearTests.linear($0, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_INT8) }
+        let y = try Self.withRepacked(weight) {
+            LinearTests.linear($0, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_INT8)
+        }
         var error = 0.0, size = 0.0
         for t in 0..<tokens {
             for row in 0..<rows {
@@ -127,7 +138,8 @@ import Testing
             let x = random.floats(tokens * 512)
             try Self.withRepacked(RandomWeight(MK_LAYOUT_Q4_K, rows: 200, columns: 512)) { pointer in
                 let one = LinearTests.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_INT8, threads: 1)
-                #expect(LinearTests.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_INT8, threads: 3) == one)
+                #expect(
+                    LinearTests.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_INT8, threads: 3) == one)
             }
         }
     }

@@ -94,7 +94,8 @@ import Testing
 
     @Test func logprobsAreOfTheLogitsAsGiven() {
         let s = Self.sampling(temperature: 0), total = log(Self.logits.reduce(0.0) { $0 + exp(Double($1)) })
-        var token: Int32 = 0, top = [Int32](repeating: 0, count: 3), logprob: Float = 0, logprobs = [Float](repeating: 0, count: 3)
+        var token: Int32 = 0, top = [Int32](repeating: 0, count: 3), logprob: Float = 0,
+            logprobs = [Float](repeating: 0, count: 3)
         _ = withScratch(mk_sample_scratch_bytes(nil, 8)) {
             mk_sample(nil, Self.logits, 1, 8, [s], &token, &logprob, 3, &top, &logprobs, $0)
         }

@@ -16,15 +16,19 @@ import Testing
     @Test func aDryRunPlansAndWritesNothing() {
         let outcome = Program.run("\(train) --dry_run")
         #expect(outcome.status == 0, "\(outcome.text)")
-        for word in ["96 rows", "llama", "activations", "nothing was trained"] { #expect(outcome.text.contains(word), "\(word): \(outcome.text)") }
+        for word in ["96 rows", "llama", "activations", "nothing was trained"] {
+            #expect(outcome.text.contains(word), "\(word): \(outcome.text)")
+        }
         #expect(!scratch.has("out"))
     }
 
     @Test func aDryRunSaysWhatWouldBeFetched() {
         let outcome = Program.run(
-            "martlet train --model qwen-7b --dataset alpaca-en --lora_rank 64 --lora_alpha 128 --target_modules q_proj,v_proj --device cuda:0 --dry_run")
+            "martlet train --model qwen-7b --dataset alpaca-en --lora_rank 64 --lora_alpha 128 --target_modules q_proj,v_proj --device cuda:0 --dry_run"
+        )
         #expect(outcome.status == 0, "\(outcome.text)")
-        #expect(outcome.text.contains("Qwen/Qwen-7B") && outcome.text.contains("alpaca-gpt4-data-en"), "\(outcome.text)")
+        #expect(
+            outcome.text.contains("Qwen/Qwen-7B") && outcome.text.contains("alpaca-gpt4-data-en"), "\(outcome.text)")
     }
 
     @Test func aPreviewMarksWhatIsTrained() {
@@ -88,7 +92,9 @@ import Testing
         let planned = try #require(Self.mebibytes(plan.text, behind: "\nmemory"), "\(plan.text)")
         let run = Program.run("martlet train \(flags) && cat '\(scratch.path)/out/logging.jsonl'")
         #expect(run.status == 0, "\(run.text.suffix(500))")
-        let figures = run.text.components("\"memory_gib\":").dropFirst().compactMap { Double($0.prefix { $0 != "," && $0 != "}" }) }
+        let figures = run.text.components("\"memory_gib\":").dropFirst().compactMap {
+            Double($0.prefix { $0 != "," && $0 != "}" })
+        }
         let taken = try #require(figures.max(), "\(run.text.suffix(500))") * 1024
         #expect(abs(planned - taken) <= 0.15 * taken, "planned \(planned) MiB, taken \(taken) MiB")
     }

@@ -16,7 +16,9 @@ enum Program {
     static func run(_ line: String) -> Outcome {
         let script = "cd '\(root)'; martlet() { '\(path)' \"$@\"; }; \(line)"
         let quoted = script.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
-        guard let pipe = popen("MARTLET_OFFLINE=1 sh -c '\(quoted)' 2>&1 </dev/null", "r") else { return Outcome(status: -1, text: "") }
+        guard let pipe = popen("MARTLET_OFFLINE=1 sh -c '\(quoted)' 2>&1 </dev/null", "r") else {
+            return Outcome(status: -1, text: "")
+        }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65536)
         while case let n = fread(&chunk, 1, chunk.count, pipe), n > 0 { bytes += chunk[..<n] }

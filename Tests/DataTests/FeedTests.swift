@@ -59,9 +59,11 @@ import Testing
         _ = try drain(first, limit: 3)
         let saved = first.state
         _ = scratch.file("a1.jsonl", "{}")
-        #expect(throws: DataError.self) { try FileFeed(
-            [scratch.path + "/a1.jsonl", scratch.path + "/a2.jsonl"], formats: formats
-        ).restore(saved) }
+        #expect(throws: DataError.self) {
+            try FileFeed(
+                [scratch.path + "/a1.jsonl", scratch.path + "/a2.jsonl"], formats: formats
+            ).restore(saved)
+        }
     }
 
     @Test func aStoreGivesRowsByNumber() throws {
@@ -72,8 +74,11 @@ import Testing
         let rows = try drain(OrderedFeed([store], order: references))
         #expect(rows.count == 4)
         #expect(rows[0] == rows[3])
-        #expect(rows[2] == .row(SourceRow(
-            source: scratch.path + "/a1.jsonl", place: "row 1", text: Array("{\"n\":\"a0\"}".utf8))))
+        #expect(
+            rows[2]
+                == .row(
+                    SourceRow(
+                        source: scratch.path + "/a1.jsonl", place: "row 1", text: Array("{\"n\":\"a0\"}".utf8))))
     }
 
     @Test func samplingRepeatsOnlyWhenItMust() {

@@ -11,9 +11,24 @@ import Testing
     let scratch = Scratch()
 
     private static let bases: [(name: String, text: String)] = [
-        ("a.jsonl", (0..<8).map { "{\"messages\":[{\"role\":\"user\",\"content\":\"q \\u00e9\($0)\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}],\"loss\":true}],\"tools\":\"[]\"}" }.joined(separator: "\n")),
-        ("b.json", "{\"about\":[1,2],\"data\":[" + (0..<8).map { "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\($0)\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"x\"},\"rejected\":\"y\"}" }.joined(separator: ",\n") + "]}"),
-        ("c.csv", "system,query,response,history\n" + (0..<8).map { "s,\"q \"\"\($0)\"\"\nmore\",r,\"[[\"\"a\"\",\"\"b\"\"]]\"\r\n" }.joined()),
+        (
+            "a.jsonl",
+            (0..<8).map {
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"q \\u00e9\($0)\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}],\"loss\":true}],\"tools\":\"[]\"}"
+            }.joined(separator: "\n")
+        ),
+        (
+            "b.json",
+            "{\"about\":[1,2],\"data\":["
+                + (0..<8).map {
+                    "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\($0)\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"x\"},\"rejected\":\"y\"}"
+                }.joined(separator: ",\n") + "]}"
+        ),
+        (
+            "c.csv",
+            "system,query,response,history\n"
+                + (0..<8).map { "s,\"q \"\"\($0)\"\"\nmore\",r,\"[[\"\"a\"\",\"\"b\"\"]]\"\r\n" }.joined()
+        ),
         ("d.tsv", "instruction\tinput\toutput\n" + (0..<8).map { "i\($0)\t\t\"o\"\n" }.joined()),
         ("e.txt", (0..<8).map { "line \($0)\nmore\n\n" }.joined()),
     ]
@@ -24,7 +39,8 @@ import Testing
         Array("}".utf8), Array("[".utf8), Array("]".utf8), Array(",".utf8), Array(":".utf8), Array("\\u".utf8),
         Array("\\ud800".utf8), Array("1e999".utf8), Array("-".utf8), Array("NaN".utf8), Array("null".utf8),
         Array("{\"a\":1,\"a\":2}".utf8), Array(String(repeating: "[", count: 300).utf8), Array("\"\"\"".utf8),
-        Array(repeating: 0x61, count: 5000), Array("99999999999999999999".utf8), Array("<img>".utf8), Array("\n\nHuman:".utf8),
+        Array(repeating: 0x61, count: 5000), Array("99999999999999999999".utf8), Array("<img>".utf8),
+        Array("\n\nHuman:".utf8),
     ]
 
     private func mutated(_ bytes: [UInt8], _ random: inout Random) -> [UInt8] {
@@ -60,7 +76,8 @@ import Testing
             var file = path
             if number % 50 == 49 {
                 // A compressed file, itself damaged.
-                guard system("gzip -c '\(path)' | head -c \(Int.random(in: 1...200, using: &random)) > '\(path).gz'") == 0
+                guard
+                    system("gzip -c '\(path)' | head -c \(Int.random(in: 1...200, using: &random)) > '\(path).gz'") == 0
                 else { continue }
                 file = path + ".gz"
             }

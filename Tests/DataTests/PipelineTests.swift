@@ -175,8 +175,9 @@ struct ByteEncoder: RowEncoder {
     @Test func previewsMarkWhatIsTrained() throws {
         let row = try RowSchema().convert(row(#"{"query":"ask ","response":"answer"}"#))
         let example = try ByteEncoder().encode(row)
-        #expect(Preview(.brackets).text(example, encoder: ByteEncoder())
-            == "--- row 0: 10 tokens, 6 trained\nask [[answer]]\n")
+        #expect(
+            Preview(.brackets).text(example, encoder: ByteEncoder())
+                == "--- row 0: 10 tokens, 6 trained\nask [[answer]]\n")
         #expect(Preview(.color).text(example, encoder: ByteEncoder()).contains("\u{1B}[32manswer\u{1B}[0m"))
     }
 
@@ -222,8 +223,9 @@ struct ByteEncoder: RowEncoder {
         let resolver = DatasetResolver(
             catalogue: [["name": "a/b", "ms_id": "a/b", "hf_id": "c/b", "aliases": ["b-short"]]], downloads: "/nowhere")
         let failure = #expect(throws: DataError.self) { try resolver.resolve("b-short") }
-        #expect(failure?.fix
-            == "It can be downloaded from ModelScope (ms::a/b) or Hugging Face (hf::c/b) into /nowhere.")
+        #expect(
+            failure?.fix
+                == "It can be downloaded from ModelScope (ms::a/b) or Hugging Face (hf::c/b) into /nowhere.")
         let unknown = #expect(throws: DataError.self) { try resolver.resolve("b-shor") }
         #expect(unknown?.fix == "Did you mean \"b-short\"?")
     }

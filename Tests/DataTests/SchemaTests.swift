@@ -6,7 +6,9 @@ import Template
 import Testing
 
 @Suite struct SchemaTests {
-    func convert(_ text: String, _ schema: RowSchema = RowSchema()) throws -> TrainingRow { try schema.convert(row(text)) }
+    func convert(_ text: String, _ schema: RowSchema = RowSchema()) throws -> TrainingRow {
+        try schema.convert(row(text))
+    }
 
     func turns(_ conversation: Conversation?) -> [String] {
         conversation?.messages.map { "\($0.role): \($0.text)" } ?? []
@@ -39,9 +41,10 @@ import Testing
     }
 
     @Test func alpacaInputFollowsItsInstruction() throws {
-        #expect(turns(try convert(#"{"instruction":"i","input":"x","output":"o"}"#).conversation) == [
-            "user: i\nx", "assistant: o",
-        ])
+        #expect(
+            turns(try convert(#"{"instruction":"i","input":"x","output":"o"}"#).conversation) == [
+                "user: i\nx", "assistant: o",
+            ])
     }
 
     @Test func aTextAloneIsContinued() throws {
@@ -143,24 +146,29 @@ import Testing
             let row = try convert(text)
             #expect(row.conversation.messages.first?.content == [.media(Media(.image, source: "u")), .text("q")])
         }
-        #expect(cause(#"{"query":"<image>q","response":"a","images":["u","v"]}"#)
-            == "broken conversation: the texts have 1 <image>, but \"images\" has 2")
+        #expect(
+            cause(#"{"query":"<image>q","response":"a","images":["u","v"]}"#)
+                == "broken conversation: the texts have 1 <image>, but \"images\" has 2")
     }
 
     @Test func rowsThatFitNothingSayWhy() {
         #expect(cause(#"{"foo":1}"#)?.hasPrefix("no known columns") == true)
         #expect(cause(#"{"messages":[]}"#)?.hasPrefix("no known columns") == true)
-        #expect(cause(#"{"messages":[{"role":"user","content":"q"}]}"#) == "no answer: the last message is from the user")
+        #expect(
+            cause(#"{"messages":[{"role":"user","content":"q"}]}"#) == "no answer: the last message is from the user")
         #expect(cause(#"{"messages":"x"}"#) == "wrong type: \"messages\" is a string, wanted a list of messages")
-        #expect(cause(#"{"messages":[{"role":"narrator","content":"q"}]}"#)
-            == "unknown role: messages[0] says \"narrator\"")
-        #expect(cause(#"{"messages":[{"role":"user"}]}"#)
-            == "empty message: messages[0] has neither content nor tool calls")
+        #expect(
+            cause(#"{"messages":[{"role":"narrator","content":"q"}]}"#)
+                == "unknown role: messages[0] says \"narrator\"")
+        #expect(
+            cause(#"{"messages":[{"role":"user"}]}"#)
+                == "empty message: messages[0] has neither content nor tool calls")
         #expect(cause(#"{"query":{"a":1},"response":"a"}"#) == "wrong type: \"query\" is a object, wanted a text")
         #expect(cause(#"{"query":"q","response":"a"}"#, RowSchema(.pair))?.hasPrefix("no pair") == true)
         #expect(cause(#"{"query":"q","response":"a"}"#, RowSchema(.label))?.hasPrefix("no label") == true)
-        #expect(cause(#"{"prompt":"q","chosen":"a","rejected":"a"}"#, RowSchema(.pair))
-            == "no pair: chosen and rejected are the same")
+        #expect(
+            cause(#"{"prompt":"q","chosen":"a","rejected":"a"}"#, RowSchema(.pair))
+                == "no pair: chosen and rejected are the same")
     }
 
     @Test func placeholdersAreFilled() throws {
@@ -170,25 +178,28 @@ import Testing
     }
 
     /// Rows of each file of the shared data, and how many a schema takes.
-    @Test(.enabled(if: sharedData != nil, "shared test data is absent"), arguments: [
-        ("formats/alpaca.csv", RowSchema.Purpose.answer, 3, 0), ("formats/alpaca.jsonl", .answer, 3, 0),
-        ("formats/chatml.jsonl", .answer, 3, 0), ("formats/conversations.jsonl", .answer, 3, 0),
-        ("formats/multi_modal_1.jsonl", .answer, 3, 0), ("formats/multi_modal_2.jsonl", .answer, 3, 0),
-        ("formats/multi_modal_3.jsonl", .answer, 3, 0), ("formats/sharegpt.jsonl", .answer, 3, 0),
-        ("formats/swift_multi.json", .answer, 3, 0), ("formats/swift_multi.jsonl", .answer, 3, 0),
-        ("formats/swift_pre.csv", .answer, 3, 0), ("formats/swift_pre.jsonl", .answer, 3, 0),
-        ("formats/swift_single.csv", .answer, 3, 0), ("formats/swift_single.jsonl", .answer, 3, 0),
-        ("kto/kto_en_demo.first2of3.json", .label, 200, 0), ("multimodal/audio_qa_rows.json", .answer, 3, 0),
-        ("multimodal/format_mllm_audio_demo.json", .answer, 3, 0), ("multimodal/format_mllm_demo.json", .answer, 6, 0),
-        ("multimodal/image_qa_rows.json", .answer, 8, 0), ("preference/dpo_en_demo.first2of3.json", .pair, 200, 0),
-        ("preference/dpo_zh_demo.first1of2.json", .pair, 150, 0), ("preference/v1_dpo_demo.jsonl", .pair, 10, 0),
-        ("pretrain/c4_demo.jsonl", .answer, 300, 0), ("sft/alpaca_en_demo.json", .answer, 999, 0),
-        ("sft/alpaca_zh_demo.first2of3.json", .answer, 666, 0), ("sft/identity.json", .answer, 91, 0),
-        ("sft/sharegpt_dummy_conversation.json", .answer, 500, 0), ("sft/v1_sft_demo.jsonl", .answer, 500, 0),
-        ("sft/self_instruct_seed_tasks.jsonl", .answer, 0, 175),
-        ("toolcall/glaive_toolcall_en_demo.json", .answer, 300, 0),
-        ("toolcall/reason_tool_use_demo_50.jsonl", .answer, 50, 0),
-    ])
+    @Test(
+        .enabled(if: sharedData != nil, "shared test data is absent"),
+        arguments: [
+            ("formats/alpaca.csv", RowSchema.Purpose.answer, 3, 0), ("formats/alpaca.jsonl", .answer, 3, 0),
+            ("formats/chatml.jsonl", .answer, 3, 0), ("formats/conversations.jsonl", .answer, 3, 0),
+            ("formats/multi_modal_1.jsonl", .answer, 3, 0), ("formats/multi_modal_2.jsonl", .answer, 3, 0),
+            ("formats/multi_modal_3.jsonl", .answer, 3, 0), ("formats/sharegpt.jsonl", .answer, 3, 0),
+            ("formats/swift_multi.json", .answer, 3, 0), ("formats/swift_multi.jsonl", .answer, 3, 0),
+            ("formats/swift_pre.csv", .answer, 3, 0), ("formats/swift_pre.jsonl", .answer, 3, 0),
+            ("formats/swift_single.csv", .answer, 3, 0), ("formats/swift_single.jsonl", .answer, 3, 0),
+            ("kto/kto_en_demo.first2of3.json", .label, 200, 0), ("multimodal/audio_qa_rows.json", .answer, 3, 0),
+            ("multimodal/format_mllm_audio_demo.json", .answer, 3, 0),
+            ("multimodal/format_mllm_demo.json", .answer, 6, 0),
+            ("multimodal/image_qa_rows.json", .answer, 8, 0), ("preference/dpo_en_demo.first2of3.json", .pair, 200, 0),
+            ("preference/dpo_zh_demo.first1of2.json", .pair, 150, 0), ("preference/v1_dpo_demo.jsonl", .pair, 10, 0),
+            ("pretrain/c4_demo.jsonl", .answer, 300, 0), ("sft/alpaca_en_demo.json", .answer, 999, 0),
+            ("sft/alpaca_zh_demo.first2of3.json", .answer, 666, 0), ("sft/identity.json", .answer, 91, 0),
+            ("sft/sharegpt_dummy_conversation.json", .answer, 500, 0), ("sft/v1_sft_demo.jsonl", .answer, 500, 0),
+            ("sft/self_instruct_seed_tasks.jsonl", .answer, 0, 175),
+            ("toolcall/glaive_toolcall_en_demo.json", .answer, 300, 0),
+            ("toolcall/reason_tool_use_demo_50.jsonl", .answer, 50, 0),
+        ])
     func filesOfTheEcosystemAreRead(file: String, purpose: RowSchema.Purpose, kept: Int, rejected: Int) throws {
         var causes: [String] = []
         var count = 0
@@ -218,7 +229,8 @@ private struct OnlyKeep: RowFunction {
 
 @Suite struct RowFilterTests {
     @Test func aRowWhoseNumberIsZeroIsLeftOutByTheFiltersName() throws {
-        let handle = try #require(plugin("tests", version: "0.0.0", nil, nil) { $0.filter("only_keep", OnlyKeep.self, summary: "") })
+        let handle = try #require(
+            plugin("tests", version: "0.0.0", nil, nil) { $0.filter("only_keep", OnlyKeep.self, summary: "") })
         var component = mt_component()
         component.struct_size = UInt32(MemoryLayout<mt_component>.size)
         #expect(handle.pointee.component(handle.pointee.ctx, 0, &component, nil) == MT_OK)

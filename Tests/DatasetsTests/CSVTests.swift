@@ -14,9 +14,11 @@ import Testing
     /// The examples of RFC 4180 section 2.
     @Test func quotesKeepCommasNewlinesAndDoubledQuotes() throws {
         let text = "aaa,bbb,ccc\r\n\"b \"\"q\"\" b\",\"b\r\nbb\",\"c,c\"\r\nzzz,,\"\"\r\n"
-        #expect(try read(text.utf8) == Reading(rows: [
-            ["aaa": "b \"q\" b", "bbb": "b\r\nbb", "ccc": "c,c"], ["aaa": "zzz", "bbb": .null, "ccc": ""],
-        ]))
+        #expect(
+            try read(text.utf8)
+                == Reading(rows: [
+                    ["aaa": "b \"q\" b", "bbb": "b\r\nbb", "ccc": "c,c"], ["aaa": "zzz", "bbb": .null, "ccc": ""],
+                ]))
     }
 
     @Test func theDelimiterIsToldFromNameAndHeader() throws {
@@ -26,9 +28,10 @@ import Testing
     }
 
     @Test func aFileWithoutHeaderTakesGivenNames() throws {
-        #expect(try read("1,2\n3,4\n".utf8, options: ["header": ["q", "a"]]).rows == [
-            ["q": "1", "a": "2"], ["q": "3", "a": "4"],
-        ])
+        #expect(
+            try read("1,2\n3,4\n".utf8, options: ["header": ["q", "a"]]).rows == [
+                ["q": "1", "a": "2"], ["q": "3", "a": "4"],
+            ])
         #expect(try read("1,2\n".utf8, options: ["header": false]).rows == [["column1": "1", "column2": "2"]])
     }
 
@@ -84,8 +87,9 @@ import Testing
         let path = scratch.file("a.txt", Array("good\n\n".utf8) + [0xC0, 0x0A, 0x0A, 0x41, 0x00, 0x0A])
         let reading = try read(try PlainText(path: path, options: [:]))
         #expect(reading.rows == [["text": "good"]])
-        #expect(reading.damaged == [
-            "line 3: not UTF-8: convert the file to UTF-8 first", "line 5: a NUL byte: at byte 1 of the row",
-        ])
+        #expect(
+            reading.damaged == [
+                "line 3: not UTF-8: convert the file to UTF-8 first", "line 5: a NUL byte: at byte 1 of the row",
+            ])
     }
 }

@@ -11,9 +11,11 @@ import Testing
     }
 
     @Test func elementsOfAnArrayAreRows() throws {
-        #expect(try read(" [ {\"a\":\"],\\\"[\"} ,\n{\"a\":{\"b\":[1,2]}}]\n") == Reading(rows: [
-            ["a": "],\"["], ["a": ["b": [1, 2]]],
-        ]))
+        #expect(
+            try read(" [ {\"a\":\"],\\\"[\"} ,\n{\"a\":{\"b\":[1,2]}}]\n")
+                == Reading(rows: [
+                    ["a": "],\"["], ["a": ["b": [1, 2]]],
+                ]))
         #expect(try read("[]") == Reading())
         #expect(try read("") == Reading())
     }

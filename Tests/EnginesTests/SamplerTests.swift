@@ -9,7 +9,8 @@ import Testing
     let golden: JSON
 
     init() throws {
-        let path = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/sampling/cases.json"
+        let path =
+            #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/sampling/cases.json"
         let file = try #require(fopen(path, "rb"), "\(path)")
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -19,7 +20,8 @@ import Testing
     }
 
     private static let known: Set<String> = [
-        "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
+        "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty",
+        "logit_bias",
     ]
 
     @Test func whatIsLeftToDrawFromEqualsTransformers() throws {
@@ -44,10 +46,14 @@ import Testing
                 let wanted = (expected["probabilities"]?.array ?? []).compactMap(\.double)
                 // What is less likely than a float can say is left out by one and not by the other.
                 let likely = zip(kept, wanted).filter { $0.1 > 1e-30 }
-                let probabilities = Dictionary(uniqueKeysWithValues: found.map { (Int($0.id), Double($0.weight) / total) })
-                #expect(Set(probabilities.filter { $0.value > 1e-30 }.keys) == Set(likely.map(\.0)), "\(names), row \(row)")
+                let probabilities = Dictionary(
+                    uniqueKeysWithValues: found.map { (Int($0.id), Double($0.weight) / total) })
+                #expect(
+                    Set(probabilities.filter { $0.value > 1e-30 }.keys) == Set(likely.map(\.0)), "\(names), row \(row)")
                 for (id, share) in likely {
-                    #expect(abs((probabilities[id] ?? 0) - share) < 1e-6 + 1e-5 * share, "\(names), row \(row), token \(id)")
+                    #expect(
+                        abs((probabilities[id] ?? 0) - share) < 1e-6 + 1e-5 * share, "\(names), row \(row), token \(id)"
+                    )
                 }
                 compared += 1
             }
@@ -72,10 +78,11 @@ import Testing
         if topK > 0 { sorted = Array(sorted.prefix(topK)) }
         let total = sorted.reduce(0, +)
         var sum = 0.0
-        let wanted = (sorted.firstIndex { weight in
-            sum += weight
-            return sum >= topP * total
-        } ?? sorted.count - 1) + 1
+        let wanted =
+            (sorted.firstIndex { weight in
+                sum += weight
+                return sum >= topP * total
+            } ?? sorted.count - 1) + 1
         #expect(abs(list.count - wanted) <= max(1, wanted / 5000), "\(list.count), wanted \(wanted)")
         #expect(list.first.map { Int($0.id) } == logits.indices.max { logits[$0] < logits[$1] })
     }
@@ -97,10 +104,12 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ["temperature": -1], ["top_p": 2], ["top_k": "3"], ["max_tokens": 0], ["logit_bias": ["x": 1]], ["logit_bias": ["99": 1]],
-        ["min_p": -0.1], ["logprobs": 1000],
-    ] as [JSON])
+    @Test(
+        arguments: [
+            ["temperature": -1], ["top_p": 2], ["top_k": "3"], ["max_tokens": 0], ["logit_bias": ["x": 1]],
+            ["logit_bias": ["99": 1]],
+            ["min_p": -0.1], ["logprobs": 1000],
+        ] as [JSON])
     func settingsOutOfRangeAreRefusedByName(document: JSON) throws {
         let key = try #require(document.object?.keys.first)
         let error = #expect(throws: (any Error).self) { try SamplingSettings(document, vocabulary: 40) }

@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct SchedulerTests {
     private func sequence(_ id: UInt64, _ prompt: [Int32], limit: Int = 1000, salt: String = "") -> GenerationSequence {
-        GenerationSequence(id: id, request: EngineRequest(prompt: prompt, sampling: [:], salt: salt), sampling: SamplingSettings(), limit: limit)
+        GenerationSequence(
+            id: id, request: EngineRequest(prompt: prompt, sampling: [:], salt: salt), sampling: SamplingSettings(),
+            limit: limit)
     }
 
     private func scheduler(blocks: Int, budget: Int = 64, sequences: Int = 8, window: Int = 0) -> Scheduler {
@@ -50,7 +52,9 @@ import Testing
         let first = sequence(1, prompt)
         scheduler.add(first)
         _ = run(&scheduler)
-        let (same, other, parted) = (sequence(2, prompt), sequence(3, prompt, salt: "x"), sequence(4, Array(prompt[..<9]) + [99, 98, 97]))
+        let (same, other, parted) = (
+            sequence(2, prompt), sequence(3, prompt, salt: "x"), sequence(4, Array(prompt[..<9]) + [99, 98, 97])
+        )
         for one in [same, other, parted] { scheduler.add(one) }
         _ = run(&scheduler)
         #expect(same.reused == 16 && Array(same.blocks[..<4]) == Array(first.blocks[..<4]))
@@ -141,7 +145,9 @@ import Testing
         #expect(together.blocks.freeCount == 18)
         for (index, sequence) in sequences.enumerated() where !cancelled.contains(index) {
             var tokens = prompts[index]
-            while tokens.count < limits[index] { tokens.append(tokens.reduce(Int32(tokens.count)) { ($0 &* 31 &+ $1) & 0xFF }) }
+            while tokens.count < limits[index] {
+                tokens.append(tokens.reduce(Int32(tokens.count)) { ($0 &* 31 &+ $1) & 0xFF })
+            }
             #expect(sequence.tokens == tokens)
         }
     }

@@ -27,7 +27,9 @@ import Training
     private func export(_ base: String, adapter: String?) throws -> ModelExport {
         let model = try model(base)
         let merge = try adapter.map {
-            try AdapterMerge(Adapter(directory: Self.goldens + "training/\($0)", components: components), model: model, components: components)
+            try AdapterMerge(
+                Adapter(directory: Self.goldens + "training/\($0)", components: components), model: model,
+                components: components)
         }
         return ModelExport(model, merge: merge, components: components)
     }

@@ -22,7 +22,9 @@ import Training
     private func checks(_ path: String, adapter: String? = nil, quantizer: JSON? = nil) throws -> [Verification.Check] {
         var options = Model.Options()
         options.activation = "f32"
-        if let quantizer { options.quantizer = try QuantizerHandle(id: "bnb", settings: quantizer, components: components) }
+        if let quantizer {
+            options.quantizer = try QuantizerHandle(id: "bnb", settings: quantizer, components: components)
+        }
         let model = try Model(path: path, options: options, components: components)
         var found: [Verification.Check] = []
         try Verification(
@@ -68,7 +70,9 @@ import Training
     }
 
     @Test func aTensorThatIsMissingIsFound() throws {
-        system("cp '\(Self.llama)/model.safetensors' '\(scratch)/'; sed 's/\"num_hidden_layers\": 2/\"num_hidden_layers\": 3/' '\(Self.llama)/config.json' > '\(scratch)/config.json'")
+        system(
+            "cp '\(Self.llama)/model.safetensors' '\(scratch)/'; sed 's/\"num_hidden_layers\": 2/\"num_hidden_layers\": 3/' '\(Self.llama)/config.json' > '\(scratch)/config.json'"
+        )
         let found = try checks(scratch)
         #expect(found.count == 1 && !found[0].passed && found[0].detail.contains("model.layers.2"))
     }

@@ -16,7 +16,8 @@ import Graph
                 return "\(graph.producers[input.index])"
             }
             let attributes = node.attributes.pairs.map { "\($0.0)=\($0.1)" }
-            return "\(graph.blocks[node.block]): \(node.op.name)(\(inputs)) \(attributes) \(node.outputs.map { graph.type($0) })"
+            return
+                "\(graph.blocks[node.block]): \(node.op.name)(\(inputs)) \(attributes) \(node.outputs.map { graph.type($0) })"
         }
     }
 
@@ -27,7 +28,8 @@ import Graph
         var error = mt_error()
         error.struct_size = UInt32(MemoryLayout<mt_error>.size)
         let y = test_feed_forward(
-            GraphService.table, GraphService.handle(inC), GraphService.value(x, of: inC), Int64(width), Int64(inner), &error)
+            GraphService.table, GraphService.handle(inC), GraphService.value(x, of: inC), Int64(width), Int64(inner),
+            &error)
         let result = try GraphService.value(y, in: inC)
         #expect(!result.isNone)
 
@@ -59,7 +61,8 @@ import Graph
     private func op(_ id: StaticString, _ table: UnsafePointer<mt_op_table>) throws -> PluginOp {
         var component = mt_component()
         component.struct_size = UInt32(MemoryLayout<mt_component>.size)
-        component.id = mt_str(data: UnsafeRawPointer(id.utf8Start).assumingMemoryBound(to: CChar.self), size: id.utf8CodeUnitCount)
+        component.id = mt_str(
+            data: UnsafeRawPointer(id.utf8Start).assumingMemoryBound(to: CChar.self), size: id.utf8CodeUnitCount)
         component.table = UnsafeRawPointer(table)
         component.ctx = UnsafeMutableRawPointer(mutating: UnsafeRawPointer(GraphService.table))
         return try PluginOp(component: component)

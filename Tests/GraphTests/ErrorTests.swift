@@ -7,7 +7,8 @@ import Graph
 /// Bad graphs are errors that name the op, the block and the parameter, what was found and what was wanted.
 @Suite struct ErrorTests {
     /// The error of `body`, which must say each of `parts`.
-    private func expectError(_ parts: String..., location: SourceLocation = #_sourceLocation, _ body: () throws -> Void) {
+    private func expectError(_ parts: String..., location: SourceLocation = #_sourceLocation, _ body: () throws -> Void)
+    {
         do {
             try body()
             Issue.record("no error; wanted one that says \(parts)", sourceLocation: location)
@@ -29,7 +30,10 @@ import Graph
     @Test func aShapeThatDoesNotFitNamesOpBlockAndParameter() throws {
         try inBlock { graph, x in
             let weight = try graph.parameter("mlp.up_proj.weight", [8, 5])
-            expectError("model.layers.3", "linear", "weight [N, K]", "f32 [8, 5]", "shape [8, 6]", "model.layers.3.mlp.up_proj.weight") {
+            expectError(
+                "model.layers.3", "linear", "weight [N, K]", "f32 [8, 5]", "shape [8, 6]",
+                "model.layers.3.mlp.up_proj.weight"
+            ) {
                 try graph.emit("linear", [x, weight])
             }
         }
@@ -38,7 +42,9 @@ import Graph
     @Test func aTypeThatDoesNotFitSaysFoundAndWanted() throws {
         try inBlock { graph, x in
             let table = try graph.parameter("table", [10, 4])
-            expectError("model.layers.3", "embedding", "ids", "f32 [4, 6]", "i32") { try graph.emit("embedding", [table, x]) }
+            expectError("model.layers.3", "embedding", "ids", "f32 [4, 6]", "i32") {
+                try graph.emit("embedding", [table, x])
+            }
             let ids = graph.input("ids", ValueType([4], .i32))
             expectError("add", "input 0", "i32 [4]", "a float type") { try graph.emit("add", [ids, ids]) }
             expectError("add", "[4, 6]", "[5]", "do not broadcast") {
@@ -49,7 +55,9 @@ import Graph
 
     @Test func anUnknownOpSuggestsTheNearest() throws {
         try inBlock { graph, x in
-            expectError("model.layers.3", "sofmax", "unknown op", "did you mean \"softmax\"") { try graph.emit("sofmax", [x]) }
+            expectError("model.layers.3", "sofmax", "unknown op", "did you mean \"softmax\"") {
+                try graph.emit("sofmax", [x])
+            }
             expectError("qqqqqqqqqqqq", "unknown op") { try graph.emit("qqqqqqqqqqqq", [x]) }
         }
     }
@@ -103,14 +111,25 @@ import Graph
         expectError("sum_sequences") {
             try graph.emit("sum_sequences", [graph.input("v", ValueType([2])), ids], [("count", .int(Int.min))])
         }
-        expectError("broadcast") { try graph.emit("broadcast", [graph.input("s", ValueType([]))], [("shape", .ints([huge, huge]))]) }
-        expectError("unfold") { try graph.emit("unfold", [x], [("kernel", .ints([Int.max])), ("dilation", .ints([Int.max]))]) }
-        expectError("unfold") { try graph.emit("unfold", [x], [("kernel", .ints([1])), ("padding", .ints([Int.max]))]) }
-        expectError("slice") { try graph.emit("slice", [x], [("axis", .int(Int.min)), ("start", .int(0)), ("end", .int(1))]) }
-        expectError("slice") { try graph.emit("slice", [x], [("axis", .int(0)), ("start", .int(-1)), ("end", .int(Int.max))]) }
+        expectError("broadcast") {
+            try graph.emit("broadcast", [graph.input("s", ValueType([]))], [("shape", .ints([huge, huge]))])
+        }
+        expectError("unfold") {
+            try graph.emit("unfold", [x], [("kernel", .ints([Int.max])), ("dilation", .ints([Int.max]))])
+        }
+        expectError("unfold") {
+            try graph.emit("unfold", [x], [("kernel", .ints([1])), ("padding", .ints([Int.max]))])
+        }
+        expectError("slice") {
+            try graph.emit("slice", [x], [("axis", .int(Int.min)), ("start", .int(0)), ("end", .int(1))])
+        }
+        expectError("slice") {
+            try graph.emit("slice", [x], [("axis", .int(0)), ("start", .int(-1)), ("end", .int(Int.max))])
+        }
         expectError("slice_gradient") {
             try graph.emit(
-                "slice_gradient", [x], [("shape", .ints([2, 4])), ("axis", .int(1)), ("start", .int(0)), ("end", .int(2))])
+                "slice_gradient", [x],
+                [("shape", .ints([2, 4])), ("axis", .int(1)), ("start", .int(0)), ("end", .int(2))])
         }
         expectError("sum") { try graph.emit("sum", [x], [("axes", .ints([Int.max]))]) }
         expectError("transpose") { try graph.emit("transpose", [x], [("permutation", .ints([0, 0]))]) }
@@ -148,7 +167,8 @@ import Graph
         let y = try graph.emit("linear", [x, graph.parameter("huge.weight", [1 << 24, 1])])[0]
         let sum = try graph.emit("softmax", [y])[0]
         expectError(device, "memory", "a run needs 5629499", "largest step takes 28147497", "model.layers.0: linear") {
-            _ = try Bench.shared.run(graph, [sum], [x: [0], graph.parameters["model.layers.0.huge.weight"] ?? .none: [0]], on: device)
+            _ = try Bench.shared.run(
+                graph, [sum], [x: [0], graph.parameters["model.layers.0.huge.weight"] ?? .none: [0]], on: device)
         }
         expectError(device, "allocate", "memory") { _ = try Bench.shared.device(device).allocate(1 << 50) }
     }

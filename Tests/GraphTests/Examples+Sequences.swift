@@ -37,7 +37,10 @@ extension Examples {
             for i in labels.indices where draw.int(0..<4) == 0 { labels[i] = -100 }
             return Example(
                 [.floats([t, w]), .floats([v, w]), .ints([t], labels), draw.coin() ? .floats([v]) : .none],
-                [("scale", .float(draw.coin() ? 1 : 0.25)), ("softcap", .float(draw.coin() ? 0 : 3)), ("entropy", .bool(draw.coin()))],
+                [
+                    ("scale", .float(draw.coin() ? 1 : 0.25)), ("softcap", .float(draw.coin() ? 0 : 3)),
+                    ("entropy", .bool(draw.coin())),
+                ],
                 differentiable: [0, 1])
         },
     ]
@@ -61,7 +64,8 @@ extension Examples {
             return Example(
                 [
                     .floats([tokens, draw.few(), 2 * pairs + draw.int(0..<3)]),
-                    .ints(sections.isEmpty ? [tokens] : [3, tokens], draw.ints(max(1, sections.count) * tokens, 0..<50)),
+                    .ints(
+                        sections.isEmpty ? [tokens] : [3, tokens], draw.ints(max(1, sections.count) * tokens, 0..<50)),
                     .floats([pairs], 0.01...1),
                 ],
                 [
@@ -81,7 +85,8 @@ extension Examples {
             let keySegments = isCross ? draw.segments(count, keys) : querySegments
             return Example(
                 [
-                    .floats([queries, heads, width]), .floats([keys, keyHeads, width]), .floats([keys, keyHeads, valueWidth]),
+                    .floats([queries, heads, width]), .floats([keys, keyHeads, width]),
+                    .floats([keys, keyHeads, valueWidth]),
                     .ints([count + 1], querySegments), .ints([count + 1], keySegments),
                     draw.coin() ? .floats([heads]) : .none,
                 ],
@@ -100,7 +105,8 @@ extension Examples {
         "scatter_add_rows": { draw in
             let (rows, width, tokens) = (draw.size(), draw.size(), draw.size())
             return Example(
-                [.floats([tokens, width]), .ints([tokens], draw.ints(tokens, -1..<max(1, rows)))], [("rows", .int(rows))])
+                [.floats([tokens, width]), .ints([tokens], draw.ints(tokens, -1..<max(1, rows)))],
+                [("rows", .int(rows))])
         },
         "gather_columns": { draw in
             let (rows, width, k) = (draw.size(), draw.positive(), draw.few())
@@ -112,7 +118,9 @@ extension Examples {
                 [.floats([rows, k]), .ints([rows, k], draw.ints(rows * k, -1..<width))], [("width", .int(width))])
         },
         "dropout": { draw in
-            Example([.floats(draw.shape()), .seed], [("p", .float(0.3)), ("stream", .int(draw.int(0..<9)))], differentiable: [0])
+            Example(
+                [.floats(draw.shape()), .seed], [("p", .float(0.3)), ("stream", .int(draw.int(0..<9)))],
+                differentiable: [0])
         },
         "uniform": { draw in
             Example([.seed], [("shape", .ints(draw.shape())), ("stream", .int(draw.int(0..<9)))], differentiable: [])

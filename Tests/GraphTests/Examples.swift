@@ -105,7 +105,10 @@ enum Examples {
             let ends = [draw.int(0..<shape[axis] + 1), draw.int(0..<shape[axis] + 1)].sorted()
             return Example(
                 [.floats(shape)],
-                [("axis", .int(draw.coin() ? axis : axis - shape.count)), ("start", .int(ends[0])), ("end", .int(ends[1]))])
+                [
+                    ("axis", .int(draw.coin() ? axis : axis - shape.count)), ("start", .int(ends[0])),
+                    ("end", .int(ends[1])),
+                ])
         },
         "slice_gradient": { draw in
             var shape = draw.shape(rank: 1...3)
@@ -160,7 +163,8 @@ enum Examples {
         out["argmax"] = { draw in Example([.floats(draw.shape(rank: 0...2) + [draw.positive()])]) }
         out["sum_sequences"] = { draw in
             let (tokens, count) = (draw.size(), draw.few())
-            return Example([.floats([tokens]), .ints([tokens], draw.ints(tokens, -1..<count))], [("count", .int(count))])
+            return Example(
+                [.floats([tokens]), .ints([tokens], draw.ints(tokens, -1..<count))], [("count", .int(count))])
         }
         out["gather_sequences"] = { draw in
             let (tokens, count) = (draw.size(), draw.few())

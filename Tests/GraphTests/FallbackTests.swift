@@ -31,7 +31,8 @@ import Graph
         let a = try graph.emit(
             "attention", [split("q"), split("k"), split("v"), segments, segments], [("scale", .float(0.3))])[0]
         let flat = try graph.emit("reshape", [a], [("shape", .ints([tokens, heads * width]))])[0]
-        let y = try graph.emit("add", [x, graph.emit("linear", [flat, parameter("o", [heads * width, heads * width])])[0]])[0]
+        let y = try graph.emit(
+            "add", [x, graph.emit("linear", [flat, parameter("o", [heads * width, heads * width])])[0]])[0]
         return (graph, try graph.emit("sum", [graph.emit("mul", [y, graph.emit("gelu", [y])[0]])[0]])[0], values)
     }
 

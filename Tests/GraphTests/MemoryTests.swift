@@ -11,7 +11,8 @@ import Graph
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
         guard fgets(&line, 256, file) != nil else { return 0 }
-        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(
+            separator: " ")
         return (words.count > 1 ? Int(words[1]) ?? 0 : 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 
@@ -44,7 +45,8 @@ import Graph
             let (graph, loss) = try model(6, tokens: 2048, width: 1024)
             let parameters = graph.parameters.values.sorted { $0.index < $1.index }
             let mode = try #require(Graph.Recomputation(rawValue: recompute))
-            let gradients = training ? try graph.differentiate(loss, with: parameters, recompute: mode).compactMap { $0 } : []
+            let gradients =
+                training ? try graph.differentiate(loss, with: parameters, recompute: mode).compactMap { $0 } : []
             #expect(gradients.count == (training ? parameters.count : 0))
             let device = try Bench.shared.device("cpu")
             var buffers: [Value: DeviceBuffer] = [:]
@@ -60,7 +62,8 @@ import Graph
             #expect(planned > 10 << 20)
             #expect(arena.bytes >= planned)
             #expect(
-                abs(Double(grown) / Double(planned) - 1) < 0.05, "planned \(planned) bytes, the process grew by \(grown)")
+                abs(Double(grown) / Double(planned) - 1) < 0.05,
+                "planned \(planned) bytes, the process grew by \(grown)")
         }
     }
 
@@ -79,7 +82,8 @@ import Graph
             try Bench.shared.with(threads: 1) {
                 let device = try Bench.shared.device("cpu")
                 sizes.append(
-                    try Program(graph, outputs: [gradient], device: device, arena: SharedArena(device: device)).arenaBytes)
+                    try Program(graph, outputs: [gradient], device: device, arena: SharedArena(device: device))
+                        .arenaBytes)
             }
         }
         #expect(results[0] == results[1])

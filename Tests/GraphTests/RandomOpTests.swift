@@ -47,7 +47,9 @@ import Graph
             self.loss = loss
         }
 
-        func reference(_ wanted: [Value], changing: Value = .none, at index: Int = 0, by step: Double = 0) throws -> [[Double]] {
+        func reference(_ wanted: [Value], changing: Value = .none, at index: Int = 0, by step: Double = 0) throws
+            -> [[Double]]
+        {
             var run = ReferenceRun(graph)
             for (value, elements) in values {
                 var elements = elements
@@ -70,7 +72,8 @@ import Graph
         // The other backward ops run in the gradients of theirs. Eight-bit states are compared with bitsandbytes in OptimizerTests:
         // a code whose neighbour is as near may be either.
         let covered: Set = [
-            "attention_paged", "attention_backward", "label_logprobs_backward", "rms_norm_backward", "layer_norm_backward",
+            "attention_paged", "attention_backward", "label_logprobs_backward", "rms_norm_backward",
+            "layer_norm_backward",
             "quantize_blocks", "dequantize_blocks",
         ]
         for op in Op.all where !covered.contains(op.name) {
@@ -86,7 +89,9 @@ import Graph
             for (leaf, gradient) in zip(problem.leaves, problem.gradients) {
                 let count = problem.graph.type(leaf).count
                 let found = try gradient.map { try problem.reference([$0])[0] } ?? [Double](repeating: 0, count: count)
-                if let gradient { #expect(problem.graph.shape(gradient) == problem.graph.shape(leaf), "\(op), seed \(seed)") }
+                if let gradient {
+                    #expect(problem.graph.shape(gradient) == problem.graph.shape(leaf), "\(op), seed \(seed)")
+                }
                 #expect(found.count == count)
                 let step = 1e-5
                 let numeric = try (0..<count).map { i in
@@ -99,14 +104,17 @@ import Graph
         }
     }
 
-    @Test(arguments: Examples.drawers.keys.sorted(), ["cpu", "reference"]) func deviceEqualsReference(op: String, device: String) throws {
+    @Test(arguments: Examples.drawers.keys.sorted(), ["cpu", "reference"]) func deviceEqualsReference(
+        op: String, device: String
+    ) throws {
         for seed in 0..<14 as Range<UInt64> {
             let problem = try Self.draw(op, seed)
             let wanted = problem.outputs + problem.gradients.compactMap { $0 }
             let reference = try problem.reference(wanted)
             let found = try Bench.shared.run(problem.graph, wanted, problem.values, on: device)
             for i in wanted.indices {
-                expectClose(found[i], reference[i], 5e-6, "\(op), seed \(seed), value \(i) of \(problem.graph.type(wanted[i]))")
+                expectClose(
+                    found[i], reference[i], 5e-6, "\(op), seed \(seed), value \(i) of \(problem.graph.type(wanted[i]))")
             }
         }
     }
@@ -124,7 +132,9 @@ import Graph
             for threads in [2, 3, 5] {
                 let many = try Bench.shared.run(problem.graph, wanted, problem.values, threads: threads)
                 for i in wanted.indices {
-                    #expect(many[i].map(\.bitPattern) == one[i].map(\.bitPattern), "\(op), seed \(seed), \(threads) threads, value \(i)")
+                    #expect(
+                        many[i].map(\.bitPattern) == one[i].map(\.bitPattern),
+                        "\(op), seed \(seed), \(threads) threads, value \(i)")
                 }
             }
         }

@@ -46,7 +46,8 @@ final class Bench: @unchecked Sendable {
 
     func device(_ id: String, fallback: Bool = true) throws -> Device {
         let registry = try registry.get()
-        let processor = id == "cpu" || !fallback
+        let processor =
+            id == "cpu" || !fallback
             ? nil : try Device(component: registry.component(kind: MT_KIND_DEVICE, id: "cpu"))
         return try Device(component: registry.component(kind: MT_KIND_DEVICE, id: id), fallback: processor)
     }
@@ -72,7 +73,9 @@ final class Bench: @unchecked Sendable {
             for (value, elements) in values { buffers[value] = try device.upload(elements, graph.type(value).element) }
             try program.run { buffers[$0] }
             return try outputs.map { output in
-                if graph.type(output).element == .i32 { return try program.read(output, as: Int32.self).map(Double.init) }
+                if graph.type(output).element == .i32 {
+                    return try program.read(output, as: Int32.self).map(Double.init)
+                }
                 return try program.read(output, as: Float.self).map(Double.init)
             }
         }

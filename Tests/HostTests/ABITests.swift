@@ -18,7 +18,9 @@ struct ABITests {
         let flags = ["-Wall", "-Wextra", "-Wpadded", "-Werror", "-fsyntax-only", include]
         let c = try Project.run("/usr/bin/cc", ["-std=c11"] + flags + ["\(scratch.path)/a.c"])
         #expect(c.0 == 0, "\(c.1)")
-        let cpp = try Project.run("/usr/bin/c++", ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", include, "\(scratch.path)/a.cpp"])
+        let cpp = try Project.run(
+            "/usr/bin/c++",
+            ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", include, "\(scratch.path)/a.cpp"])
         #expect(cpp.0 == 0, "\(cpp.1)")
     }
 
@@ -28,7 +30,8 @@ struct ABITests {
         let scratch = try Scratch()
         try scratch.write("a/plugin.json", Project.manifest(id: "frozen.minor-0", component: "frozen"))
         try FileManager.default.copyItem(
-            atPath: "\(Project.root)/Tests/Frozen/minor-0/libfrozen-x86_64.so.bin", toPath: "\(scratch.path)/a/libtiny.so")
+            atPath: "\(Project.root)/Tests/Frozen/minor-0/libfrozen-x86_64.so.bin",
+            toPath: "\(scratch.path)/a/libtiny.so")
         let component = try scratch.registry().find(kind: MT_KIND_LOGGER, id: "frozen")
         #expect(component.summary == "counts events")
         let checked = try Program.run("plugin", "check", "\(scratch.path)/a")
@@ -47,7 +50,9 @@ struct ABITests {
                     atPath: FileSystem.parent(of: path), withIntermediateDirectories: true)
                 try text.write(toFile: path, atomically: true, encoding: .utf8)
             }
-            #expect(try String(contentsOfFile: path, encoding: .utf8) == text, "run the tests once with MARTLET_WRITE_SCHEMAS=1")
+            #expect(
+                try String(contentsOfFile: path, encoding: .utf8) == text,
+                "run the tests once with MARTLET_WRITE_SCHEMAS=1")
         }
     }
 }

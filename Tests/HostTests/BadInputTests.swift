@@ -41,7 +41,8 @@ struct BadInputTests {
 
     /// The good plugin answers, whatever stands beside it.
     private func expectGood(_ scratch: Scratch, _ environment: [String: String]) throws {
-        let good = try Program.run("plugin", "call", "reward", "good", "\(scratch.path)/rows.jsonl", environment: environment)
+        let good = try Program.run(
+            "plugin", "call", "reward", "good", "\(scratch.path)/rows.jsonl", environment: environment)
         #expect(good.status == 0 && good.text.hasPrefix("row 1\t4.0\n"), "\(good.text)")
     }
 
@@ -49,7 +50,9 @@ struct BadInputTests {
         let scratch = try Scratch()
         try plugin(scratch, "good", Self.source("good"))
         let file = try scratch.write(
-            "plugins.json", "{\"schema\": 1, \"directories\": [\"plugins\", \"\(Project.root)/Plugins/Datasets\"]\(members.isEmpty ? "" : ", " + members)}")
+            "plugins.json",
+            "{\"schema\": 1, \"directories\": [\"plugins\", \"\(Project.root)/Plugins/Datasets\"]\(members.isEmpty ? "" : ", " + members)}"
+        )
         try scratch.write("rows.jsonl", "{\"a\": 1}\n")
         return (scratch, ["MARTLET_PLUGINS_JSON": file, "MARTLET_PLUGIN_TIMEOUT": "1"])
     }
@@ -57,7 +60,10 @@ struct BadInputTests {
     @Test(arguments: [
         ("return mt_fail(error, MT_DENIED, \"no licence\", \"\");", "its init failed: no licence"),
         ("return MT_IO;", "its init failed: failed with status 6 and gave no message"),
-        ("*(volatile int *)0 = 1; return MT_OK;", "test.bad: crashed while it was being opened; martlet plugin check tells more"),
+        (
+            "*(volatile int *)0 = 1; return MT_OK;",
+            "test.bad: crashed while it was being opened; martlet plugin check tells more"
+        ),
         ("abort();", "test.bad: crashed while it was being opened"),
         ("for (;;) pause();", "test.bad: did not return within 1 s while it was being opened"),
         ("exit(0);", "test.bad: ended the process while it was being opened"),
@@ -65,21 +71,24 @@ struct BadInputTests {
     func aPluginThatFailsToOpenIsNamed(initialize: String, expected: String) throws {
         let (scratch, environment) = try scratch()
         try plugin(scratch, "bad", Self.source("bad", initialize: initialize))
-        let bad = try Program.run("plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
+        let bad = try Program.run(
+            "plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
         #expect(bad.status == 3)
         #expect(bad.text.contains(expected), "\(bad.text)")
         try expectGood(scratch, environment)
     }
 
-    @Test(arguments: [
-        (nil, "libtiny.so is in none of"), ("short", "is not a shared library: it has 5 bytes"),
-        (String(repeating: "y", count: 4096), "does not start with ELF's magic number"),
-    ] as [(String?, String)])
+    @Test(
+        arguments: [
+            (nil, "libtiny.so is in none of"), ("short", "is not a shared library: it has 5 bytes"),
+            (String(repeating: "y", count: 4096), "does not start with ELF's magic number"),
+        ] as [(String?, String)])
     func aLibraryThatIsNoneIsNamed(content: String?, expected: String) throws {
         let (scratch, environment) = try scratch()
         try plugin(scratch, "bad", nil)
         if let content { try scratch.write("plugins/bad/libtiny.so", content) }
-        let bad = try Program.run("plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
+        let bad = try Program.run(
+            "plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
         #expect(bad.status == 3)
         #expect(bad.text.contains("test.bad") && bad.text.contains(expected), "\(bad.text)")
         try expectGood(scratch, environment)
@@ -103,14 +112,25 @@ struct BadInputTests {
         (["architectures": #"["riscv64"]"#], "architectures are riscv64"),
         (["id": "\"test.good\""], "the id test.good is already that of"),
         (["version": "\"2.0.0\""], "says version \"1.0.0\", its manifest \"2.0.0\""),
-        (["provides": #"[{"kind": "martlet.reward/1", "id": "bad"}, {"kind": "martlet.reward/1", "id": "more"}]"#], "its manifest claims martlet.reward/1 more"),
-        (["provides": #"[{"kind": "martlet.reward/1", "id": "good2"}, {"kind": "martlet.reward/1", "id": "bad"}]"#], "its manifest claims martlet.reward/1 good2"),
+        (
+            ["provides": #"[{"kind": "martlet.reward/1", "id": "bad"}, {"kind": "martlet.reward/1", "id": "more"}]"#],
+            "its manifest claims martlet.reward/1 more"
+        ),
+        (
+            ["provides": #"[{"kind": "martlet.reward/1", "id": "good2"}, {"kind": "martlet.reward/1", "id": "bad"}]"#],
+            "its manifest claims martlet.reward/1 good2"
+        ),
     ])
     func aManifestThatDoesNotFitIsRefused(change: [String: String], expected: String) throws {
         let (scratch, environment) = try scratch()
         // Read after the good one's: found in the order of their names.
-        try plugin(scratch, "hbad", Self.source("bad"), manifest: ["provides": #"[{"kind": "martlet.reward/1", "id": "bad"}]"#, "id": "\"test.bad\""].merging(change) { $1 })
-        let bad = try Program.run("plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
+        try plugin(
+            scratch, "hbad", Self.source("bad"),
+            manifest: ["provides": #"[{"kind": "martlet.reward/1", "id": "bad"}]"#, "id": "\"test.bad\""].merging(
+                change
+            ) { $1 })
+        let bad = try Program.run(
+            "plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
         #expect(bad.status == 3)
         #expect(bad.text.contains(expected), "\(bad.text)")
         try expectGood(scratch, environment)
@@ -126,25 +146,41 @@ struct BadInputTests {
         let rows = "\(scratch.path)/rows.jsonl"
         let both = try Program.run("plugin", "call", "reward", "same", rows, environment: environment)
         #expect(both.status == 3)
-        #expect(both.text.contains("is claimed by test.one and test.two; set preferences.martlet.reward/1.same to one of them"), "\(both.text)")
+        #expect(
+            both.text.contains(
+                "is claimed by test.one and test.two; set preferences.martlet.reward/1.same to one of them"),
+            "\(both.text)")
         try expectGood(scratch, environment)
         let file = try #require(environment["MARTLET_PLUGINS_JSON"])
         let text = try String(contentsOfFile: file, encoding: .utf8)
-        try text.replacing("{\"schema\": 1,", with: "{\"schema\": 1, \"preferences\": {\"martlet.reward/1\": {\"same\": \"test.two\"}},")
-            .write(toFile: file, atomically: true, encoding: .utf8)
+        try text.replacing(
+            "{\"schema\": 1,",
+            with: "{\"schema\": 1, \"preferences\": {\"martlet.reward/1\": {\"same\": \"test.two\"}},"
+        )
+        .write(toFile: file, atomically: true, encoding: .utf8)
         #expect(try Program.run("plugin", "call", "reward", "same", rows, environment: environment).status == 0)
     }
 
     @Test(arguments: [
-        (#""policy": {"sha256": {"test.bad": "0000000000000000000000000000000000000000000000000000000000000000"}}"#, "policy.sha256 wants 0000"),
+        (
+            #""policy": {"sha256": {"test.bad": "0000000000000000000000000000000000000000000000000000000000000000"}}"#,
+            "policy.sha256 wants 0000"
+        ),
         (#""policy": {"deny": ["test.bad"]}"#, "policy.deny names this plugin"),
-        (#""policy": {"allow": ["test.good", "martlet.datasets.jsonl", "martlet.datasets.csv", "martlet.datasets.json", "martlet.datasets.parquet", "martlet.datasets.text"]}"#, "policy.allow does not name this plugin"),
-        (#""plugins": {"test.bad": {"enabled": false}}"#, "its plugin test.bad is disabled; set plugins.test.bad.enabled to true"),
+        (
+            #""policy": {"allow": ["test.good", "martlet.datasets.jsonl", "martlet.datasets.csv", "martlet.datasets.json", "martlet.datasets.parquet", "martlet.datasets.text"]}"#,
+            "policy.allow does not name this plugin"
+        ),
+        (
+            #""plugins": {"test.bad": {"enabled": false}}"#,
+            "its plugin test.bad is disabled; set plugins.test.bad.enabled to true"
+        ),
     ])
     func thePolicyKeepsOneOutAndLetsTheOthersIn(members: String, expected: String) throws {
         let (scratch, environment) = try scratch(members)
         try plugin(scratch, "bad", Self.source("bad"))
-        let bad = try Program.run("plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
+        let bad = try Program.run(
+            "plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl", environment: environment)
         #expect(bad.status == 3)
         #expect(bad.text.contains(expected), "\(bad.text)")
         try expectGood(scratch, environment)
@@ -156,19 +192,27 @@ struct BadInputTests {
         let keys = try Digest.makeKeys()
         func call(_ publisher: String, _ key: String) throws -> (status: Int32, text: String) {
             let file = try scratch.write(
-                "signed.json", "{\"schema\": 1, \"directories\": [\"plugins/good\"], \"policy\": {\"require_signed\": true, \"publishers\": {\"\(publisher)\": \"\(key)\"}}}")
-            return try Program.run("plugin", "call", "reward", "good", "\(scratch.path)/rows.jsonl", environment: ["MARTLET_PLUGINS_JSON": file])
+                "signed.json",
+                "{\"schema\": 1, \"directories\": [\"plugins/good\"], \"policy\": {\"require_signed\": true, \"publishers\": {\"\(publisher)\": \"\(key)\"}}}"
+            )
+            return try Program.run(
+                "plugin", "call", "reward", "good", "\(scratch.path)/rows.jsonl",
+                environment: ["MARTLET_PLUGINS_JSON": file])
         }
         #expect(try call("acme", keys.publicKey).text.contains("is not signed"))
         try scratch.write("acme.secret", keys.secret)
         let signed = try Program.run(
-            "plugin", "sign", "\(scratch.path)/plugins/good", "--key", "\(scratch.path)/acme.secret", "--publisher", "acme")
+            "plugin", "sign", "\(scratch.path)/plugins/good", "--key", "\(scratch.path)/acme.secret", "--publisher",
+            "acme")
         #expect(signed.status == 0, "\(signed.text)")
         let unknown = try call("other", keys.publicKey)
-        #expect(unknown.status == 3 && unknown.text.contains("is signed by acme, whom policy.publishers does not name"), "\(unknown.text)")
+        #expect(
+            unknown.status == 3 && unknown.text.contains("is signed by acme, whom policy.publishers does not name"),
+            "\(unknown.text)")
         let forged = try call("acme", try Digest.makeKeys().publicKey)
         #expect(forged.status == 3 && forged.text.contains("its signature is not that of acme"), "\(forged.text)")
-        try plugin(scratch, "good", Self.source("good") + "\n/* built again */ static int unused __attribute__((used)) = 7;")
+        try plugin(
+            scratch, "good", Self.source("good") + "\n/* built again */ static int unused __attribute__((used)) = 7;")
         let changed = try call("acme", keys.publicKey)
         #expect(changed.status == 3 && changed.text.contains("was modified after it was signed"), "\(changed.text)")
     }
@@ -179,7 +223,8 @@ struct BadInputTests {
         let file = try #require(environment["MARTLET_PLUGINS_JSON"])
         let text = try String(contentsOfFile: file, encoding: .utf8)
         for (directory, expected) in [("gone", "gone"), ("file", "file")] {
-            try text.replacing("[\"plugins\"", with: "[\"\(directory)\", \"plugins\"").write(toFile: file, atomically: true, encoding: .utf8)
+            try text.replacing("[\"plugins\"", with: "[\"\(directory)\", \"plugins\"").write(
+                toFile: file, atomically: true, encoding: .utf8)
             let listed = try Program.run("plugin", "list", environment: environment)
             #expect(listed.status == 3)
             #expect(listed.text.contains("\(scratch.path)/\(expected): opening: found"), "\(listed.text)")
@@ -187,7 +232,9 @@ struct BadInputTests {
         }
         let named = try Program.run("plugin", "list", "--plugin_path", "/nonexistent")
         #expect(named.status == 3)
-        #expect(named.text.contains("/nonexistent: this plugin directory does not exist; correct --plugin_path or MARTLET_PLUGIN_PATH"))
+        #expect(
+            named.text.contains(
+                "/nonexistent: this plugin directory does not exist; correct --plugin_path or MARTLET_PLUGIN_PATH"))
     }
 
     @Test func withoutPluginsJSONThePluginsBesideTheProgramAreThere() throws {
@@ -200,14 +247,20 @@ struct BadInputTests {
         try scratch.write("share/martlet/plugins/a/plugin.json", Project.manifest(id: "test.a", component: "a"))
         let one = try Project.run("\(scratch.path)/bin/martlet", ["plugin", "list"])
         #expect(one.0 == 0 && one.1.contains("test.a"), "\(one.1)")
-        let named = try Project.run("\(scratch.path)/bin/martlet", ["plugin", "list"], environment: ["MARTLET_PLUGINS_JSON": "/nonexistent.json"])
+        let named = try Project.run(
+            "\(scratch.path)/bin/martlet", ["plugin", "list"],
+            environment: ["MARTLET_PLUGINS_JSON": "/nonexistent.json"])
         #expect(named.0 == 3)
-        #expect(named.1.contains("/nonexistent.json: MARTLET_PLUGINS_JSON names this file, and it does not exist"), "\(named.1)")
+        #expect(
+            named.1.contains("/nonexistent.json: MARTLET_PLUGINS_JSON names this file, and it does not exist"),
+            "\(named.1)")
     }
 
     @Test(arguments: [
-        ("", "plugins.json:1:1: is not JSON"), ("{\"schema\": 1,\n \"policy\": {\"alow\": []}}", "plugins.json:2: policy.alow: is not a known field"),
-        ("{\"schema\": 9}", "schema: found 9, wanted an integer from 1 to 1"), ("{\"schema\": 1, \"schema\": 1}", "is not JSON"),
+        ("", "plugins.json:1:1: is not JSON"),
+        ("{\"schema\": 1,\n \"policy\": {\"alow\": []}}", "plugins.json:2: policy.alow: is not a known field"),
+        ("{\"schema\": 9}", "schema: found 9, wanted an integer from 1 to 1"),
+        ("{\"schema\": 1, \"schema\": 1}", "is not JSON"),
     ])
     func aDamagedPluginsJSONIsNamedAndNeverOverwritten(text: String, expected: String) throws {
         let scratch = try Scratch()

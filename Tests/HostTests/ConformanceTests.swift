@@ -3,7 +3,8 @@ import Testing
 
 /// The built program, beside the tests.
 enum Program {
-    static let path = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path + "/martlet"
+    static let path =
+        URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path + "/martlet"
 
     static func run(_ words: String..., environment: [String: String] = [:]) throws -> (status: Int32, text: String) {
         let (status, text) = try Project.run(path, words, environment: environment)
@@ -39,7 +40,8 @@ struct ConformanceTests {
     }
 
     static let brokenKinds: [String] = {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(Project.root)/Tests/BrokenPlugins/Kinds")) ?? []
+        let names =
+            (try? FileManager.default.contentsOfDirectory(atPath: "\(Project.root)/Tests/BrokenPlugins/Kinds")) ?? []
         return names.filter { $0.hasSuffix(".c") }.sorted()
     }()
 

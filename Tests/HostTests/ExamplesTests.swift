@@ -10,12 +10,17 @@ struct ExamplesTests {
     static func make(_ scratch: Scratch, language: String, kind: String, name: String) throws -> String {
         let made = try Program.run("plugin", "new", "--lang", language, "--kind", kind, "--output", scratch.path, name)
         try #require(made.status == 0, "\(made.text)")
-        let steps = made.text.split(separator: "\n").filter { $0.hasPrefix("  ") }.map { $0.trimmingCharacters(in: .whitespaces) }
+        let steps = made.text.split(separator: "\n").filter { $0.hasPrefix("  ") }.map {
+            $0.trimmingCharacters(in: .whitespaces)
+        }
         #expect(steps == ["cd \(scratch.path)/\(name)", "make", "martlet plugin check .", "martlet plugin add ."])
         let file = try scratch.write("plugins.json", #"{"schema": 1}"#)
         let (status, text) = try Project.run(
             "/bin/sh", ["-ec", steps.joined(separator: "\n")],
-            environment: ["PATH": "\(FileSystem.parent(of: Program.path)):\(ProcessInfo.processInfo.environment["PATH"] ?? "")", "MARTLET_PLUGINS_JSON": file])
+            environment: [
+                "PATH": "\(FileSystem.parent(of: Program.path)):\(ProcessInfo.processInfo.environment["PATH"] ?? "")",
+                "MARTLET_PLUGINS_JSON": file,
+            ])
         #expect(status == 0, "\(text)")
         let installation = try Installation(path: file)
         #expect(installation.directories == ["\(scratch.path)/\(name)"])
@@ -33,10 +38,12 @@ struct ExamplesTests {
     }
 
     /// The judgements of the three row functions on two rows, by hand.
-    @Test(.enabled(if: Project.has("cargo"), "cargo is missing"), arguments: [
-        ("c", "reward", #"{"completion": "Four is the answer"}"#, "0.2"),
-        ("rust", "metric", #"{"completion": "the cat sat", "reference": "the cat, the dog"}"#, "0.5"),
-    ])
+    @Test(
+        .enabled(if: Project.has("cargo"), "cargo is missing"),
+        arguments: [
+            ("c", "reward", #"{"completion": "Four is the answer"}"#, "0.2"),
+            ("rust", "metric", #"{"completion": "the cat sat", "reference": "the cat, the dog"}"#, "0.5"),
+        ])
     func aNewRowFunctionGivesItsNumber(language: String, kind: String, row: String, number: String) throws {
         let scratch = try Scratch()
         let path = try Self.make(scratch, language: language, kind: kind, name: "judge")
@@ -68,8 +75,10 @@ struct ExamplesTests {
         try expectScores(scratch, plugin: path, model: model, golden: "llama")
         _ = try Self.make(scratch, language: "swift", kind: "loss", name: "my_loss")
         let filter = try Self.make(scratch, language: "swift", kind: "filter", name: "whole")
-        let rows = try scratch.write("rows.jsonl", "{\"query\": \"?\", \"response\": \"It is so.\"}\n{\"response\": \"It was cut of\"}\n")
-        let called = try Program.run("plugin", "call", "filter", "whole", rows, environment: ["MARTLET_PLUGIN_PATH": filter])
+        let rows = try scratch.write(
+            "rows.jsonl", "{\"query\": \"?\", \"response\": \"It is so.\"}\n{\"response\": \"It was cut of\"}\n")
+        let called = try Program.run(
+            "plugin", "call", "filter", "whole", rows, environment: ["MARTLET_PLUGIN_PATH": filter])
         #expect(called.text.hasPrefix("row 1\t1.0\nrow 2\t0.0\n"), "\(called.text)")
     }
 
@@ -79,7 +88,8 @@ struct ExamplesTests {
         let kinds = ["tuner", "optimizer", "quantizer", "dataset", "tokenizer", "checkpoint", "hub"]
         var targets = ""
         for kind in kinds {
-            let made = try Program.run("plugin", "new", "--lang", "swift", "--kind", kind, "--output", scratch.path, "my_\(kind)")
+            let made = try Program.run(
+                "plugin", "new", "--lang", "swift", "--kind", kind, "--output", scratch.path, "my_\(kind)")
             try #require(made.status == 0, "\(made.text)")
             targets += """
                 .target(
@@ -88,7 +98,8 @@ struct ExamplesTests {
 
                 """
         }
-        let products = kinds.map { ".library(name: \"my_\($0)\", type: .dynamic, targets: [\"my_\($0)\"])" }.joined(separator: ", ")
+        let products = kinds.map { ".library(name: \"my_\($0)\", type: .dynamic, targets: [\"my_\($0)\"])" }.joined(
+            separator: ", ")
         try scratch.write(
             "Package.swift",
             """
@@ -125,20 +136,24 @@ struct ExamplesTests {
         }
         #expect(scores[0] == scores[1])
         let rounded = try run(
-            "score", "--model", model, "--ids", ids, "--json", "--activation_dtype", "f32", "--quant_method", "my_quantizer")
+            "score", "--model", model, "--ids", ids, "--json", "--activation_dtype", "f32", "--quant_method",
+            "my_quantizer")
         let (exact, near) = (try Self.loss(scores[0]), try Self.loss(rounded))
         #expect(exact != near && abs(exact - near) < 0.02, "\(exact) and \(near)")
         // A training run with the tuner, the optimizer and the data set format of somebody else.
         try scratch.write("trained/config.json", String(contentsOfFile: "\(model)/config.json", encoding: .utf8))
-        try FileManager.default.copyItem(atPath: "\(model)/model.safetensors", toPath: "\(scratch.path)/trained/model.safetensors")
-        try scratch.write("trained/tokenizer_config.json", #"{"tokenizer_class": "ByT5Tokenizer", "eos_token": "</s>"}"#)
+        try FileManager.default.copyItem(
+            atPath: "\(model)/model.safetensors", toPath: "\(scratch.path)/trained/model.safetensors")
+        try scratch.write(
+            "trained/tokenizer_config.json", #"{"tokenizer_class": "ByT5Tokenizer", "eos_token": "</s>"}"#)
         try scratch.write("trained/chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}")
         // "é" is C3 A9, three on; 1 ends the text.
         let octets = try run("tokenize", "--model", "\(scratch.path)/trained", "--json", "é")
         #expect(octets.replacing(" ", with: "").contains("[198,172,1]"), "\(octets)")
         let rows = try scratch.write("rows.qa", "Q: $!$!\nA: %&%&\n\nQ: $!$!$!\nA: %&%&%&\n\nno question\n")
         let said = try run(
-            "train", "--model", "\(scratch.path)/trained", "--dataset", rows, "--tuner_type", "my_tuner", "--optim", "my_optimizer",
+            "train", "--model", "\(scratch.path)/trained", "--dataset", rows, "--tuner_type", "my_tuner", "--optim",
+            "my_optimizer",
             "--learning_rate", "0.01", "--max_steps", "8", "--gradient_accumulation_steps", "1", "--report_to", "none",
             "--output_dir", "\(scratch.path)/run")
         #expect(said.contains("adapter saved"), "\(said)")
@@ -179,10 +194,15 @@ struct ExamplesTests {
 
     @Test func aKindWithoutATemplateIsRefusedWithThoseThatThereAre() throws {
         let scratch = try Scratch()
-        let refused = try Program.run("plugin", "new", "--lang", "c", "--kind", "tokenizer", "--output", scratch.path, "x")
+        let refused = try Program.run(
+            "plugin", "new", "--lang", "c", "--kind", "tokenizer", "--output", scratch.path, "x")
         #expect(refused.status == 2)
-        #expect(refused.text.contains("there is no template for --kind tokenizer in c; there are: filter, logger, metric, model, reward"))
-        #expect(try Program.run("plugin", "new", "--lang", "cobol", "x").text.contains("--lang is \"cobol\", wanted c, rust or swift"))
+        #expect(
+            refused.text.contains(
+                "there is no template for --kind tokenizer in c; there are: filter, logger, metric, model, reward"))
+        #expect(
+            try Program.run("plugin", "new", "--lang", "cobol", "x").text.contains(
+                "--lang is \"cobol\", wanted c, rust or swift"))
     }
 
     /// The small Llama of the golden families under another architecture's name.
@@ -190,12 +210,14 @@ struct ExamplesTests {
         let source = "\(Project.root)/Tests/Goldens/families/llama"
         let config = try String(contentsOfFile: "\(source)/config.json", encoding: .utf8)
         try scratch.write("model/config.json", config.replacing("LlamaForCausalLM", with: architecture))
-        try FileManager.default.copyItem(atPath: "\(source)/model.safetensors", toPath: "\(scratch.path)/model/model.safetensors")
+        try FileManager.default.copyItem(
+            atPath: "\(source)/model.safetensors", toPath: "\(scratch.path)/model/model.safetensors")
         return "\(scratch.path)/model"
     }
 
     private func expectScores(_ scratch: Scratch, plugin: String, model: String, golden: String) throws {
-        let text = try String(contentsOfFile: "\(Project.root)/Tests/Goldens/examples/\(golden)/logprobs.json", encoding: .utf8)
+        let text = try String(
+            contentsOfFile: "\(Project.root)/Tests/Goldens/examples/\(golden)/logprobs.json", encoding: .utf8)
         let wanted = try #require(try JSON(parsing: text).array)
         let ids = try scratch.write("ids.jsonl", wanted.compactMap { $0["ids"]?.text() }.joined(separator: "\n"))
         let scored = try Program.run(

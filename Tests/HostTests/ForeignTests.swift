@@ -34,8 +34,14 @@ struct ForeignTests {
     }
 
     @Test(arguments: [
-        ("double agreement(const char *completion, const char *solution)", #"{"completion": "abcd", "solution": "abxd"}"#, 0.75),
-        ("double weighted_sum(const double *scores, size_t count, double factor);", #"{"scores": [1, 2.5, -1], "factor": 2}"#, 5),
+        (
+            "double agreement(const char *completion, const char *solution)",
+            #"{"completion": "abcd", "solution": "abxd"}"#, 0.75
+        ),
+        (
+            "double weighted_sum(const double *scores, size_t count, double factor);",
+            #"{"scores": [1, 2.5, -1], "factor": 2}"#, 5
+        ),
         ("double weighted_sum(const double scores[], size_t count, double factor)", #"{"scores": [], "factor": 2}"#, 0),
         (
             "double digits(bool a, int b, unsigned c, long d, unsigned long e, float f, double g)",
@@ -71,12 +77,15 @@ struct ForeignTests {
     }
 
     @Test(arguments: [
-        ("double agreement", "is no prototype"), ("double agreement(const char *a, const struct x *b)", "parameter 2 is a pointer to struct x"),
-        ("char *agreement(const char *a)", "the result may be written to"), ("void agreement(const char *a)", "returns no number"),
+        ("double agreement", "is no prototype"),
+        ("double agreement(const char *a, const struct x *b)", "parameter 2 is a pointer to struct x"),
+        ("char *agreement(const char *a)", "the result may be written to"),
+        ("void agreement(const char *a)", "returns no number"),
         ("double agreement(char *a, const char *b)", "parameter 1 may be written to; wanted const char *"),
         ("double agreement(const char *a, const char *a)", "two parameters are named a"),
         ("double agreement(const char *, const char *)", "parameter 1 has no name"),
-        ("double agreement(short a)", "parameter 1 has the type \"short\""), ("double agreement(void)", "has 0 parameters"),
+        ("double agreement(short a)", "parameter 1 has the type \"short\""),
+        ("double agreement(void)", "has 0 parameters"),
         ("double weighted_sum(const double *scores)", "the array scores has no length"),
         ("double weighted_sum(const double *scores, double count)", "count follows an array, and is no integer"),
         ("double f(double (*g)(int))", "is"), ("double f(double x = 3)", "holds \"=\""),
@@ -90,8 +99,12 @@ struct ForeignTests {
     }
 
     @Test(arguments: [
-        ("double agreemnt(const char *completion)", HostError.Code.entry, "does not export agreemnt; did you mean agreement?"),
-        ("double table_size(int x)", .entry, "table_size in"), ("double table_size(int x)", .entry, "is data and no function"),
+        (
+            "double agreemnt(const char *completion)", HostError.Code.entry,
+            "does not export agreemnt; did you mean agreement?"
+        ),
+        ("double table_size(int x)", .entry, "table_size in"),
+        ("double table_size(int x)", .entry, "is data and no function"),
     ])
     func aMissingSymbolIsNamed(function: String, code: HostError.Code, expected: String) throws {
         let registry = try registry(try scratch(), Self.entry(function))
@@ -110,7 +123,10 @@ struct ForeignTests {
     }
 
     @Test(arguments: [
-        (#""arguments": {"txt": "a"}"#, "foreign[0].arguments.txt: long_enough has no parameter txt; did you mean text?"),
+        (
+            #""arguments": {"txt": "a"}"#,
+            "foreign[0].arguments.txt: long_enough has no parameter txt; did you mean text?"
+        ),
         (#""constants": {"least": "four"}"#, #"constants.least is "four", wanted an integer"#),
         (#""constants": {"least": 1e12}"#, "wanted an integer from -2147483648 to 2147483647"),
     ])
@@ -125,8 +141,14 @@ struct ForeignTests {
         ("double logarithm(double x)", #"{"x": null}"#, "the row has no x"),
         ("double logarithm(double x)", #"{"x": "1"}"#, #"x is "1", wanted a number for x"#),
         ("double logarithm(double x)", #"{"x": -1}"#, "gave -nan, wanted a finite number"),
-        ("int long_enough(const char *text, int least)", #"{"text": "a\u0000b", "least": 1}"#, "wanted a text without NUL"),
-        ("double weighted_sum(const double *scores, size_t n, double k)", #"{"scores": [1, "2"], "k": 1}"#, "wanted an array of numbers"),
+        (
+            "int long_enough(const char *text, int least)", #"{"text": "a\u0000b", "least": 1}"#,
+            "wanted a text without NUL"
+        ),
+        (
+            "double weighted_sum(const double *scores, size_t n, double k)", #"{"scores": [1, "2"], "k": 1}"#,
+            "wanted an array of numbers"
+        ),
         ("unsigned large(unsigned x)", #"{"x": -1}"#, "wanted an integer from 0 to 4294967295"),
         ("double logarithm(double x)", "[", "expected"),
     ])
@@ -150,12 +172,17 @@ struct ForeignTests {
         #expect(try outcome(pinned + #", "policy": {"require_signed": true}"#) == "loaded")
         let other = Self.entry("bool is_even(int x)", #""sha256": "\#(String(repeating: "0", count: 64))""#)
         #expect(try outcome(other).contains("has sha256 \(digest)"))
-        #expect(try outcome(function.replacing("libplain", with: "libgone")).contains("libgone.so is not there; looked for \(scratch.path)/lib/libgone.so"))
-        #expect(try outcome(function.replacing("metric/1", with: "logger/1")).contains("martlet.metric/1 f: no plugin of this kind"))
+        #expect(
+            try outcome(function.replacing("libplain", with: "libgone")).contains(
+                "libgone.so is not there; looked for \(scratch.path)/lib/libgone.so"))
+        #expect(
+            try outcome(function.replacing("metric/1", with: "logger/1")).contains(
+                "martlet.metric/1 f: no plugin of this kind"))
     }
 
     @Test func oneCallAtATimeUnlessItIsSaidToBeThreadSafe() throws {
-        let registry = try registry(try scratch(), Self.entry("double agreement(const char *completion, const char *solution)"))
+        let registry = try registry(
+            try scratch(), Self.entry("double agreement(const char *completion, const char *solution)"))
         let component = try registry.find(kind: MT_KIND_METRIC, id: "f")
         let table = component.table(mt_row_table())
         let judge = table.judge
@@ -164,7 +191,9 @@ struct ForeignTests {
         defer { results.deallocate() }
         ThreadPool(count: 4).parallel(2000) { index, _ in
             results[index] = -1
-            _ = #"{"completion": "ab", "solution": "\#(index % 2 == 0 ? "ab" : "xb")"}"#.lent { judge?(context, $0, results + index, nil) ?? 1 }
+            _ = #"{"completion": "ab", "solution": "\#(index % 2 == 0 ? "ab" : "xb")"}"#.lent {
+                judge?(context, $0, results + index, nil) ?? 1
+            }
         }
         #expect((0..<2000).allSatisfy { results[$0] == ($0 % 2 == 0 ? 1 : 0.5) })
     }
@@ -172,12 +201,16 @@ struct ForeignTests {
     @Test func pluginCallTellsEachRowAndTheMean() throws {
         let scratch = try scratch()
         let file = try scratch.write(
-            "plugins.json", "{\"schema\": 1, \(Self.entry("double logarithm(double x)")), \"directories\": [\"\(Project.root)/Plugins/Datasets\"]}")
+            "plugins.json",
+            "{\"schema\": 1, \(Self.entry("double logarithm(double x)")), \"directories\": [\"\(Project.root)/Plugins/Datasets\"]}"
+        )
         let rows = try scratch.write("rows.jsonl", "{\"x\": 1}\n{\"y\": 1}\n")
         let environment = ["MARTLET_PLUGINS_JSON": file]
         let called = try Program.run("plugin", "call", "metric", "f", rows, environment: environment)
         #expect(called.status == 1)
-        #expect(called.text == "row 1\t0.0\nrow 2\tx: the row has no x, which logarithm wants as x\n1 rows, mean 0.0, 1 failed\n")
+        #expect(
+            called.text
+                == "row 1\t0.0\nrow 2\tx: the row has no x, which logarithm wants as x\n1 rows, mean 0.0, 1 failed\n")
         let listed = try Program.run("plugin", "list", "--kind", "metric", environment: environment)
         #expect(listed.text.contains("foreign.f") && listed.text.contains("martlet.metric/1 f"), "\(listed.text)")
         let absent = try Program.run("plugin", "call", "metric", "g", rows, environment: environment)

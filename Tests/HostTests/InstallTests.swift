@@ -9,20 +9,29 @@ struct InstallTests {
     func anInstallationMovesAsAWhole() throws {
         let scratch = try Scratch()
         let (status, text) = try Project.run(
-            "/usr/bin/env", ["make", "-C", Project.root, "install-built", "PREFIX=\(scratch.path)/first", "BUILD=\(FileSystem.parent(of: Program.path))"])
+            "/usr/bin/env",
+            [
+                "make", "-C", Project.root, "install-built", "PREFIX=\(scratch.path)/first",
+                "BUILD=\(FileSystem.parent(of: Program.path))",
+            ])
         try #require(status == 0, "\(text)")
         try FileManager.default.moveItem(atPath: "\(scratch.path)/first", toPath: "\(scratch.path)/moved")
         let prefix = "\(scratch.path)/moved"
         func run(_ words: String...) throws -> (Int32, String) {
             try Project.run(
-                "/usr/bin/env", ["-i", "PATH=/usr/bin:/bin", "HOME=\(scratch.path)", "LC_ALL=C.UTF-8", "\(prefix)/bin/martlet"] + words)
+                "/usr/bin/env",
+                ["-i", "PATH=/usr/bin:/bin", "HOME=\(scratch.path)", "LC_ALL=C.UTF-8", "\(prefix)/bin/martlet"] + words)
         }
         // Nothing is found through the toolchain or the build folder.
         let linked = try Project.run("/usr/bin/env", ["-i", "PATH=/usr/bin:/bin", "ldd", "\(prefix)/bin/martlet"])
         #expect(linked.1.contains("\(prefix)/bin/../lib/martlet/libswiftCore.so"), "\(linked.1)")
-        let libraries = try FileManager.default.contentsOfDirectory(atPath: "\(prefix)/lib/martlet").filter { $0.hasSuffix(".so") }
+        let libraries = try FileManager.default.contentsOfDirectory(atPath: "\(prefix)/lib/martlet").filter {
+            $0.hasSuffix(".so")
+        }
         for library in libraries {
-            let found = try Project.run("/usr/bin/env", ["-i", "PATH=/usr/bin:/bin", "ldd", "\(prefix)/lib/martlet/\(library)"]).1
+            let found = try Project.run(
+                "/usr/bin/env", ["-i", "PATH=/usr/bin:/bin", "ldd", "\(prefix)/lib/martlet/\(library)"]
+            ).1
             for line in found.split(separator: "\n") where line.contains("libswift") && line.contains("=>") {
                 #expect(line.contains("\(prefix)/lib/martlet/"), "\(library): \(line)")
             }
@@ -39,7 +48,8 @@ struct InstallTests {
         // A plugin in C by the printed steps, against the installed headers.
         let made = try run("plugin", "new", "--lang", "c", "--kind", "logger", "--output", scratch.path, "fresh")
         #expect(made.0 == 0, "\(made.1)")
-        let built = try Project.run("/usr/bin/env", ["-i", "PATH=/usr/bin:/bin", "make", "-C", "\(scratch.path)/fresh"])
+        let built = try Project.run(
+            "/usr/bin/env", ["-i", "PATH=/usr/bin:/bin", "make", "-C", "\(scratch.path)/fresh"])
         #expect(built.0 == 0 && built.1.contains("\(prefix)/include"), "\(built.1)")
         #expect(try run("plugin", "check", "\(scratch.path)/fresh").0 == 0)
         #expect(try run("plugin", "add", "\(scratch.path)/fresh").1.contains("to \(prefix)/share/martlet/plugins.json"))
@@ -50,8 +60,10 @@ struct InstallTests {
         #expect(flags.0 == 0 && flags.1.contains("-I"), "\(flags.1)")
         let include = try #require(flags.1.split(separator: "-I").last?.trimmingCharacters(in: .whitespacesAndNewlines))
         for file in [
-            "\(include)/martlet/martlet.h", "\(prefix)/lib/cmake/martlet/martlet-config.cmake", "\(prefix)/share/martlet/exports.map",
-            "\(prefix)/share/martlet/PluginKit/Sources/PluginKit/Plugin.swift", "\(prefix)/share/martlet/rust/src/abi.rs",
+            "\(include)/martlet/martlet.h", "\(prefix)/lib/cmake/martlet/martlet-config.cmake",
+            "\(prefix)/share/martlet/exports.map",
+            "\(prefix)/share/martlet/PluginKit/Sources/PluginKit/Plugin.swift",
+            "\(prefix)/share/martlet/rust/src/abi.rs",
             "\(prefix)/share/martlet/examples/plugins/swift/model/Makefile",
         ] { #expect(FileManager.default.fileExists(atPath: file), "\(file)") }
     }
@@ -80,7 +92,10 @@ struct InstallTests {
             """)
         let built = try Project.run(
             "/bin/sh",
-            ["-ec", "cd '\(plugin)' && cmake -S . -B build -DCMAKE_PREFIX_PATH='\(prefix)' && cmake --build build && cp build/libfilelog.so ."])
+            [
+                "-ec",
+                "cd '\(plugin)' && cmake -S . -B build -DCMAKE_PREFIX_PATH='\(prefix)' && cmake --build build && cp build/libfilelog.so .",
+            ])
         try #require(built.0 == 0, "\(built.1)")
         let checked = try Program.run("plugin", "check", plugin)
         #expect(checked.status == 0, "\(checked.text)")

@@ -63,7 +63,8 @@ struct LoadingTests {
         var bytes = try Data(contentsOf: URL(fileURLWithPath: file))
         bytes[18] = Machine.current.architecture == "x86_64" ? 183 : 62
         try bytes.write(to: URL(fileURLWithPath: file))
-        try expectRefusal(scratch, .library, "is built for \(Machine.current.architecture == "x86_64" ? "aarch64" : "x86_64")")
+        try expectRefusal(
+            scratch, .library, "is built for \(Machine.current.architecture == "x86_64" ? "aarch64" : "x86_64")")
     }
 
     @Test func aMissingDependencyIsNamed() throws {
@@ -82,20 +83,33 @@ struct LoadingTests {
         ("plugin.struct_size = 8; return &plugin;", .abi, "its descriptor's struct_size is 8"),
         ("plugin.abi_major = 2; return &plugin;", .abi, "needs contract 2, this host has 1"),
         ("plugin.abi_minor = 900; return &plugin;", .abi, "needs minor 900, this host has 0"),
-        ("plugin.id = MT_STR(\"other\"); return &plugin;", .disagreement, "says id \"other\", its manifest \"test.tiny\""),
-        ("plugin.version = MT_STR(\"2.0.0\"); return &plugin;", .disagreement, "says version \"2.0.0\", its manifest \"1.0.0\""),
+        (
+            "plugin.id = MT_STR(\"other\"); return &plugin;", .disagreement,
+            "says id \"other\", its manifest \"test.tiny\""
+        ),
+        (
+            "plugin.version = MT_STR(\"2.0.0\"); return &plugin;", .disagreement,
+            "says version \"2.0.0\", its manifest \"1.0.0\""
+        ),
         ("plugin.component = NULL; return &plugin;", .abi, "lacks component_count or component"),
         ("behaviour = 1; return &plugin;", .initialization, "its init failed: no disk"),
-        ("behaviour = 2; return &plugin;", .initialization, "its init failed: failed with status 6 and gave no message"),
+        (
+            "behaviour = 2; return &plugin;", .initialization,
+            "its init failed: failed with status 6 and gave no message"
+        ),
         ("behaviour = 3; return &plugin;", .initialization, "component 0 of 1 failed: broken"),
         ("behaviour = 4; return &plugin;", .initialization, "component 0 has no table"),
         ("behaviour = 5; return &plugin;", .initialization, "component 0 has a id that is not UTF-8"),
-        ("behaviour = 6; return &plugin;", .disagreement, "its manifest claims martlet.logger/1 count, and it does not offer it"),
+        (
+            "behaviour = 6; return &plugin;", .disagreement,
+            "its manifest claims martlet.logger/1 count, and it does not offer it"
+        ),
         ("behaviour = 7; return &plugin;", .initialization, "it reports 18446744073709551615 components"),
     ])
     func aPluginThatBreaksTheContractIsRefused(entry: String, code: HostError.Code, expected: String) throws {
         let scratch = try Scratch()
-        try scratch.plugin("a", source: Project.fixture("refused.c"), defines: entry.isEmpty ? [] : ["-DENTRY=\(entry)"])
+        try scratch.plugin(
+            "a", source: Project.fixture("refused.c"), defines: entry.isEmpty ? [] : ["-DENTRY=\(entry)"])
         try scratch.plugin("b", id: "test.whole", component: "other")
         try expectRefusal(scratch, code, expected)
         _ = try scratch.registry().find(kind: MT_KIND_LOGGER, id: "other")

@@ -14,7 +14,10 @@ struct ManifestTests {
         (["runtime": "\"python\""], "runtime: found \"python\", wanted \"c\" or a Swift runtime"),
         (["os": "\"plan9\""], "os: found \"plan9\", wanted \"linux\""),
         (["architectures": "[]"], "architectures: found [], wanted at least 1 elements"),
-        (["provides": #"[{"kind": "logger", "id": "x"}]"#], "provides[0].kind: found \"logger\", wanted an interface id"),
+        (
+            ["provides": #"[{"kind": "logger", "id": "x"}]"#],
+            "provides[0].kind: found \"logger\", wanted an interface id"
+        ),
         (["license": ""], "the field \"license\" is missing (SPDX licence expression); add it"),
         (["licence": "\"MIT\""], "licence: is not a known field"),
         (["licence": "\"MIT\""], "did you mean \"license\"?"),
@@ -36,7 +39,9 @@ struct ManifestTests {
         let scratch = try Scratch()
         let path = try scratch.write("plugin.json", "{\n  \"schema\": 1,\n  oops\n}")
         let error = try #require(refusal { try Manifest(path: path) })
-        #expect(error.description == "\(path):3:3: is not JSON: expected a member name in double quotes; correct the text there")
+        #expect(
+            error.description
+                == "\(path):3:3: is not JSON: expected a member name in double quotes; correct the text there")
     }
 
     @Test func aDamagedManifestHasNoEffectOnTheOthers() throws {
@@ -97,7 +102,9 @@ struct ManifestTests {
         try scratch.plugin("a", source: nil, component: "console")
         let registry = try scratch.registry()
         let error = try #require(refusal { try registry.find(kind: MT_KIND_LOGGER, id: "consoel") })
-        #expect(error.description == "martlet.logger/1 consoel: is not installed; installed are console; did you mean console?")
+        #expect(
+            error.description
+                == "martlet.logger/1 consoel: is not installed; installed are console; did you mean console?")
     }
 
     @Test(arguments: [

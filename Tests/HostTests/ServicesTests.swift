@@ -10,17 +10,18 @@ import Host
 @Suite("Services")
 struct ServicesTests {
     /// Known answers of Random123 1.14.0 (D. E. Shaw Research), kat_vectors, philox4x32 with 10 rounds.
-    @Test(arguments: [
-        ([0, 0, 0, 0], [0, 0], [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]),
-        (
-            [0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0xFFFF_FFFF, 0xFFFF_FFFF],
-            [0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD]
-        ),
-        (
-            [0x243F_6A88, 0x85A3_08D3, 0x1319_8A2E, 0x0370_7344], [0xA409_3822, 0x299F_31D0],
-            [0xD16C_FE09, 0x94FD_CCEB, 0x5001_E420, 0x2412_6EA1]
-        ),
-    ] as [([UInt32], [UInt32], [UInt32])])
+    @Test(
+        arguments: [
+            ([0, 0, 0, 0], [0, 0], [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]),
+            (
+                [0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0xFFFF_FFFF, 0xFFFF_FFFF],
+                [0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD]
+            ),
+            (
+                [0x243F_6A88, 0x85A3_08D3, 0x1319_8A2E, 0x0370_7344], [0xA409_3822, 0x299F_31D0],
+                [0xD16C_FE09, 0x94FD_CCEB, 0x5001_E420, 0x2412_6EA1]
+            ),
+        ] as [([UInt32], [UInt32], [UInt32])])
     func philoxGivesThePublishedWords(counter: [UInt32], key: [UInt32], words: [UInt32]) {
         let out = Philox.philox((counter[0], counter[1], counter[2], counter[3]), key: (key[0], key[1]))
         #expect([out.0, out.1, out.2, out.3] == words)
@@ -105,7 +106,8 @@ struct ServicesTests {
         let files = try #require(service(Services(), MT_SERVICE_FILES, mt_files.self))
         var bytes = mt_bytes()
         try checked { error in path.lent { files.map(files.ctx, $0, &bytes, error) } }
-        #expect(String(decoding: UnsafeRawBufferPointer(start: bytes.data, count: bytes.size), as: UTF8.self) == "hello")
+        #expect(
+            String(decoding: UnsafeRawBufferPointer(start: bytes.data, count: bytes.size), as: UTF8.self) == "hello")
         files.unmap(files.ctx, bytes)
         #expect(throws: PluginError.self) {
             try checked { error in "/nonexistent".lent { files.map(files.ctx, $0, &bytes, error) } }

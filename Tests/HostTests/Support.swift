@@ -38,10 +38,14 @@ final class Scratch {
 
     func compile(_ source: String, to name: String, defines: [String] = []) throws {
         let output = "\(path)/\(name)"
-        try FileManager.default.createDirectory(atPath: FileSystem.parent(of: output), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: FileSystem.parent(of: output), withIntermediateDirectories: true)
         let (status, text) = try Project.run(
             "/usr/bin/cc",
-            ["-std=gnu11", "-shared", "-fPIC", "-O1", "-I\(Project.root)/Sources/PluginAPI/include", "-o", output, source] + defines)
+            [
+                "-std=gnu11", "-shared", "-fPIC", "-O1", "-I\(Project.root)/Sources/PluginAPI/include", "-o", output,
+                source,
+            ] + defines)
         try #require(status == 0, "cc failed: \(text)")
     }
 
@@ -87,7 +91,9 @@ enum Project {
         return "{\n" + members.map { "  \"\($0.0)\": \($0.1)" }.joined(separator: ",\n") + "\n}\n"
     }
 
-    static func run(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws -> (Int32, String) {
+    static func run(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws -> (
+        Int32, String
+    ) {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments

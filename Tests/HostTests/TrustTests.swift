@@ -16,7 +16,8 @@ struct TrustTests {
         let scratch = try Scratch()
         try scratch.plugin("a")
         let digest = try Digest.sha256(file: "\(scratch.path)/a/libtiny.so")
-        _ = try scratch.registry(#""policy": {"sha256": {"test.tiny": "\#(digest)"}}"#).find(kind: MT_KIND_LOGGER, id: "count")
+        _ = try scratch.registry(#""policy": {"sha256": {"test.tiny": "\#(digest)"}}"#).find(
+            kind: MT_KIND_LOGGER, id: "count")
         let wrong = String(repeating: "0", count: 64)
         let registry = try scratch.registry(#""policy": {"sha256": {"test.tiny": "\#(wrong)"}}"#)
         let error = try #require(refusal { try registry.find(kind: MT_KIND_LOGGER, id: "count") })

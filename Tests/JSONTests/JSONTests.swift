@@ -37,7 +37,8 @@ import Testing
         let value: JSON = ["text": "q\"\\\u{01}é", "list": [1, 2.5, false, nil], "empty": [:], "none": []]
         #expect(try JSON(parsing: value.text()) == value)
         #expect(try JSON(parsing: value.text(.pretty)) == value)
-        #expect(value.text(.python) == #"{"text": "q\"\\\u0001é", "list": [1, 2.5, false, null], "empty": {}, "none": []}"#)
+        #expect(
+            value.text(.python) == #"{"text": "q\"\\\u0001é", "list": [1, 2.5, false, null], "empty": {}, "none": []}"#)
     }
 
     @Test func objectsWithManyMembersKeepOrderThroughRemoval() {

@@ -45,7 +45,8 @@ import Testing
         let path = "\(folder)/martlet-q8-\(getpid())-\(variant).gguf"
         defer { if getenv("MARTLET_KEEP_EXPORTS") == nil { unlink(path) } }
         var export = CheckpointExport(
-            try ModelFiles(path: FamilyGolden.root + variant, components: components), format: "gguf", components: components)
+            try ModelFiles(path: FamilyGolden.root + variant, components: components), format: "gguf",
+            components: components)
         export.layout = "q8_0"
         try export.write(to: path)
         var options = Model.Options()
@@ -74,8 +75,10 @@ import Testing
         // A tokenizer file by itself, and one inside a weight file, need no model around them.
         let alone = try TextFiles(path: folder + "/tokenizer.json", components: components).openTokenizer()
         let inside = try TextFiles(path: folder + "/model.gguf", components: components).openTokenizer()
-        #expect(try alone.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
-        #expect(try inside.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
+        #expect(
+            try alone.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
+        #expect(
+            try inside.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
         for text in [
             "Hello, world!", "  two spaces, 12345 digits\n\nand lines", "naïve café — 你好世界 🙂", "it's we'll I'VE",
             "</s> <s>", "",

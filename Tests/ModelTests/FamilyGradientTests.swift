@@ -54,7 +54,8 @@ struct Gradients {
                 in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
             let labels = (ids.dropFirst() + [0]).flatMap { withUnsafeBytes(of: $0, Array.init) }
             let logps = try model.labelLogprobs(
-                graph, hidden[0], labels: graph.constant(ValueType([ids.count], .i32), labels)).logps
+                graph, hidden[0], labels: graph.constant(ValueType([ids.count], .i32), labels)
+            ).logps
             let share = -1 / Float(ids.count - 1)
             let weights = try graph.constant([Float](repeating: share, count: ids.count - 1) + [0], [ids.count])
             let loss = try graph.emit("sum", graph.emit("mul", [logps, weights]))[0]

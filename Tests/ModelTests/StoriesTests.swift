@@ -7,7 +7,8 @@ import Testing
 
 /// The real data that some tests read, or nil where this checkout has none beside it.
 func sharedData(_ path: String) -> String? {
-    let root = getenv("MARTLET_SHARED_DATA").map { String(cString: $0) }
+    let root =
+        getenv("MARTLET_SHARED_DATA").map { String(cString: $0) }
         ?? #filePath.split(separator: "/").dropLast(4).reduce("") { $0 + "/" + $1 } + "/shared/data"
     let full = "\(root)/\(path)"
     return access(full, R_OK) == 0 ? full : nil
@@ -21,7 +22,9 @@ func sharedData(_ path: String) -> String? {
         components = Registry(try .standard())
     }
 
-    @Test(.enabled(if: sharedData("weights/stories260K/hf") != nil, "shared/data is absent"), arguments: ["hf", "stories260K.gguf"])
+    @Test(
+        .enabled(if: sharedData("weights/stories260K/hf") != nil, "shared/data is absent"),
+        arguments: ["hf", "stories260K.gguf"])
     func tokenLossesEqualTheFloat64Reference(form: String) throws {
         let folder = try #require(sharedData("weights/stories260K"))
         let reference = try JSON(parsing: String(contentsOf: folder + "/reference_float64.json"))

@@ -8,7 +8,8 @@ import Testing
 /// NF4 and FP4 against bitsandbytes; see Tests/Oracles/bitsandbytes_codes.py.
 @Suite struct BitsAndBytesTests {
     private static let golden =
-        #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/quantized/bitsandbytes.safetensors"
+        #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
+        + "/Goldens/quantized/bitsandbytes.safetensors"
     private let file: CheckpointHandle
 
     init() throws {
@@ -36,7 +37,9 @@ import Testing
             let wanted = try floats("\(shape)/\(type)/\(double ? "absmax2" : "absmax")")
             let group = try #require(plan.layout?.split(separator: ":").last.flatMap { Int($0) })
             let scales = out.withUnsafeBytes { bytes in
-                (0..<(out.count - codes.count) / 4).map { bytes.loadUnaligned(fromByteOffset: codes.count + 4 * $0, as: Float.self) }
+                (0..<(out.count - codes.count) / 4).map {
+                    bytes.loadUnaligned(fromByteOffset: codes.count + 4 * $0, as: Float.self)
+                }
             }
             // Double quantization adds the mean of the scales back, and rounds at its magnitude.
             let rounding = 2e-7 * (scales.max() ?? 0)

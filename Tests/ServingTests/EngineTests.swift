@@ -14,7 +14,8 @@ import Testing
 
     init() throws { (components, runners) = try Installed.opened() }
 
-    private static let goldens = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/families/"
+    private static let goldens =
+        #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/families/"
 
     private struct Golden {
         let model: Model
@@ -30,7 +31,8 @@ import Testing
             return (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self) }
         }
         return Golden(
-            model: try Model(path: folder, components: components), prompts: [try numbers("ids.0"), try numbers("ids.1")],
+            model: try Model(path: folder, components: components),
+            prompts: [try numbers("ids.0"), try numbers("ids.1")],
             greedy: try numbers("greedy"))
     }
 
@@ -73,7 +75,9 @@ import Testing
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            let isOther = ["classifier", "reward", "embedding", "mlm", "bert", "roberta", "dynamic"].contains { name.contains($0) }
+            let isOther = ["classifier", "reward", "embedding", "mlm", "bert", "roberta", "dynamic"].contains {
+                name.contains($0)
+            }
             if !isOther, !name.hasPrefix(".") { names.append(name) }
         }
         return names.sorted()
@@ -87,7 +91,10 @@ import Testing
         for (budget, block) in forms {
             let engine = try engine(
                 golden.model,
-                [("max_tokens_per_step", .int(Int64(budget))), ("block_size", .int(Int64(block))), ("max_model_len", 128)])
+                [
+                    ("max_tokens_per_step", .int(Int64(budget))), ("block_size", .int(Int64(block))),
+                    ("max_model_len", 128),
+                ])
             // Three at once: the same twice, and another in between.
             let requests = try [golden.prompts[0], golden.prompts[1], golden.prompts[0]].map {
                 try engine.submit($0, sampling: Self.sampling)
@@ -117,10 +124,15 @@ import Testing
     func aCacheTooSmallForAllSetsSomeBackAndLosesNothing(variant: String) throws {
         let golden = try golden(variant)
         let roomy = try engine(golden.model, [("block_size", 16), ("max_model_len", 96), ("max_sequences", 12)])
-        let perPosition = golden.model.shape.attention.reduce(0) { $0 + $1.keyValueHeads * ($1.keyWidth + $1.valueWidth) * 4 }
+        let perPosition = golden.model.shape.attention.reduce(0) {
+            $0 + $1.keyValueHeads * ($1.keyWidth + $1.valueWidth) * 4
+        }
         let tight = try engine(
             golden.model,
-            [("block_size", 16), ("max_model_len", 96), ("max_sequences", 12), ("cache_bytes", .int(Int64(perPosition * 16 * 9)))])
+            [
+                ("block_size", 16), ("max_model_len", 96), ("max_sequences", 12),
+                ("cache_bytes", .int(Int64(perPosition * 16 * 9))),
+            ])
         let prompts = (0..<12).map { i in golden.prompts[i % 2].map { ($0 + Int32(i)) % 96 } }
         func run(_ engine: EngineHandle) throws -> [[Int32]] {
             try finish(engine, try prompts.map { try engine.submit($0, sampling: Self.sampling) })
@@ -138,7 +150,8 @@ import Testing
             ["max_tokens": 24, "ignore_eos": true, "temperature": 1.5, "top_p": 0.95, "seed": .int(Int64(seed))]
         }
         let alone = try finish(engine, [try engine.submit(golden.prompts[0], sampling: document(7))])[0]
-        let crowd = try finish(engine, try [3, 7, 9, 7].map { try engine.submit(golden.prompts[0], sampling: document($0)) })
+        let crowd = try finish(
+            engine, try [3, 7, 9, 7].map { try engine.submit(golden.prompts[0], sampling: document($0)) })
         #expect(crowd[1] == alone && crowd[3] == alone)
         #expect(crowd[0] != alone && crowd[2] != alone)
     }
@@ -164,7 +177,8 @@ import Testing
     @Test func logprobsAreTheModelsOwn() throws {
         let golden = try golden("llama")
         let engine = try engine(golden.model, [("max_model_len", 128)])
-        _ = try engine.submit(golden.prompts[0], sampling: ["max_tokens": 1, "logprobs": 3, "temperature": 0.1, "repetition_penalty": 5])
+        _ = try engine.submit(
+            golden.prompts[0], sampling: ["max_tokens": 1, "logprobs": 3, "temperature": 0.1, "repetition_penalty": 5])
         _ = try engine.step()
         let event = try #require(engine.poll())
         let expected = try CheckpointHandle(path: Self.goldens + "llama/expected.safetensors", components: components)
@@ -181,7 +195,9 @@ import Testing
     @Test func whatCannotBeServedIsRefusedAtOnce() throws {
         let golden = try golden("llama")
         let engine = try engine(golden.model, [("max_model_len", 20), ("max_queue", 2)])
-        for (prompt, sampling) in [([], [:]), ([1, -3], [:]), (Array(repeating: 1, count: 20), [:]), ([1], ["top_p": 7])] as [([Int32], JSON)] {
+        for (prompt, sampling) in [
+            ([], [:]), ([1, -3], [:]), (Array(repeating: 1, count: 20), [:]), ([1], ["top_p": 7]),
+        ] as [([Int32], JSON)] {
             #expect(throws: PluginError.self) { try engine.submit(prompt, sampling: sampling) }
         }
         for _ in 0..<2 { _ = try engine.submit([1, 2], sampling: [:]) }

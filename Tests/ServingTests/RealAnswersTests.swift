@@ -24,13 +24,15 @@ func outside(_ variable: String, beside: String, _ path: String) -> String? {
     private static func model(_ name: String) -> String? { outside("MARTLET_ASSETS", beside: "assets", name) }
     private static let stories = outside("MARTLET_SHARED_DATA", beside: "shared/data", "weights/stories260K")
     private static let models = [
-        ("smollm2-135m-instruct", "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), ("gemma3-270m", "gemma3-270m/gemma-3-270m-q4_k_m.gguf"),
+        ("smollm2-135m-instruct", "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        ("gemma3-270m", "gemma3-270m/gemma-3-270m-q4_k_m.gguf"),
         ("qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-0.5b/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf"),
     ].filter { model($0.1) != nil }
 
     @Test(arguments: models)
     func allPromptsAtOnceSayWhatLlamaCppSaysInF32(name: String, file: String) throws {
-        let path = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/real/\(name).json"
+        let path =
+            #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Goldens/real/\(name).json"
         let handle = try #require(fopen(path, "rb"), "\(path)")
         defer { fclose(handle) }
         var bytes: [UInt8] = []
@@ -41,7 +43,8 @@ func outside(_ variable: String, beside: String, _ path: String) -> String? {
         options.activation = "f32"
         let model = try Model(path: try #require(Self.model(file)), options: options, components: components)
         let service = try TextService(
-            model, runners: runners, options: JSONObject([("max_model_len", 256), ("max_tokens_per_step", 24)]), components: components)
+            model, runners: runners, options: JSONObject([("max_model_len", 256), ("max_tokens_per_step", 24)]),
+            components: components)
         var settings = GenerationSettings()
         settings.temperature = 0
         settings.maximumTokens = 64

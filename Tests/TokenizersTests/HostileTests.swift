@@ -19,11 +19,17 @@ import Testing
     static let texts: [(String, @Sendable (Int) -> [UInt8])] = [
         ("one letter", { Array(repeating: 0x61, count: $0) }),
         ("spaces", { Array(repeating: 0x20, count: $0) }),
-        ("combining marks", { count in Array((0..<count / 2).flatMap { $0 % 2 == 0 ? [0xCC, 0x81] : [0xCC, 0xA3] }) }),
-        ("letters at random", { count in
-            var generator = Generator(state: 7)
-            return (0..<count).map { _ in UInt8.random(in: 0x61...0x7A, using: &generator) }
-        }),
+        (
+            "combining marks",
+            { count in Array((0..<count / 2).flatMap { $0 % 2 == 0 ? [0xCC, 0x81] : [0xCC, 0xA3] }) }
+        ),
+        (
+            "letters at random",
+            { count in
+                var generator = Generator(state: 7)
+                return (0..<count).map { _ in UInt8.random(in: 0x61...0x7A, using: &generator) }
+            }
+        ),
     ]
 
     @Test func `Ten times the text takes about ten times as long, however it is made`() throws {
@@ -71,7 +77,10 @@ import Testing
     /// Reads what was made of a file; where it is still a tokenizer, runs texts through it.
     static func attempt(_ files: [String: [UInt8]]) {
         guard let tokenizer = try? makeTokenizer(files) else { return }
-        for text in ["The bird's 12 wings\n\n é🦙", "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "<s> [CLS]\u{301}\u{FFFD}"] {
+        for text in [
+            "The bird's 12 wings\n\n é🦙", "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "<s> [CLS]\u{301}\u{FFFD}",
+        ] {
             guard let ids = try? tokenizer.ids(text, special: true, parse: true) else { continue }
             _ = tokenizer.text(ids)
         }
@@ -79,7 +88,10 @@ import Testing
         _ = tokenizer.describe()
     }
 
-    @Test(arguments: ["bpe-gpt2", "bpe-llama2", "bpe-clip", "unigram-bytes", "wordpiece-uncased", "added-tokens", "normal-nmt", "pre-split-removed"])
+    @Test(arguments: [
+        "bpe-gpt2", "bpe-llama2", "bpe-clip", "unigram-bytes", "wordpiece-uncased", "added-tokens", "normal-nmt",
+        "pre-split-removed",
+    ])
     func `A damaged tokenizer.json is refused or read, never a crash`(name: String) throws {
         let file = try golden("parts/\(name).json")
         var generator = Generator(state: 11)
@@ -87,7 +99,9 @@ import Testing
     }
 
     @Test func `A damaged tokenizer.model is refused or read, never a crash`() throws {
-        guard let url = sharedData("tokenizers/sentencepiece/test_model.model") else { return print("skipped: no shared data") }
+        guard let url = sharedData("tokenizers/sentencepiece/test_model.model") else {
+            return print("skipped: no shared data")
+        }
         let file = try contents(url)
         var generator = Generator(state: 12)
         for _ in 0..<120 { Self.attempt(["tokenizer.model": Self.mutated(file, &generator)]) }
@@ -97,8 +111,10 @@ import Testing
 
     @Test func `Damaged rank files, tekken files, word lists and merges are refused or read`() throws {
         let ranks = (0..<256).map { "\(Self.base64([UInt8($0)])) \($0)" }.joined(separator: "\n") + "\naGU= 256\n"
-        let tekken = #"{"config":{"pattern":"\\p{L}+|.","default_vocab_size":300,"default_num_special_tokens":20},"vocab":["#
-            + (0..<256).map { #"{"rank":\#($0),"token_bytes":"\#(Self.base64([UInt8($0)]))"}"# }.joined(separator: ",") + "]}"
+        let tekken =
+            #"{"config":{"pattern":"\\p{L}+|.","default_vocab_size":300,"default_num_special_tokens":20},"vocab":["#
+            + (0..<256).map { #"{"rank":\#($0),"token_bytes":"\#(Self.base64([UInt8($0)]))"}"# }.joined(separator: ",")
+            + "]}"
         var generator = Generator(state: 13)
         for _ in 0..<300 {
             Self.attempt(["x.tiktoken": Self.mutated(Array(ranks.utf8), &generator)])

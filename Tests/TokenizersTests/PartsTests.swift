@@ -33,7 +33,9 @@ import Testing
             #expect(try tokenizer.ids(text, parse: true) == plain, "\(note)")
             #expect(try tokenizer.ids(text, special: true, parse: true) == full, "\(note), with special tokens")
             #expect(tokenizer.text(plain) == row["text"]?.string, "decoding \(note)")
-            #expect(tokenizer.text(full, skipsSpecial: true) == row["clean"]?.string, "decoding \(note), special ones left out")
+            #expect(
+                tokenizer.text(full, skipsSpecial: true) == row["clean"]?.string,
+                "decoding \(note), special ones left out")
             if let normal = row["normal"]?.string {
                 var bytes = Array(text.utf8)
                 try tokenizer.normalizer?.apply(&bytes, try Matcher())
@@ -52,7 +54,10 @@ import Testing
 
     @Test func `A step that is not known is named in the error`() {
         let json = #"{"pre_tokenizer":{"type":"Runes"},"model":{"type":"BPE","vocab":{},"merges":[]}}"#
-        #expect(throws: TokenizerError(.unsupported, "the pre-tokenizer type \"Runes\" is not known here", in: "tokenizer.json")) {
+        #expect(
+            throws: TokenizerError(
+                .unsupported, "the pre-tokenizer type \"Runes\" is not known here", in: "tokenizer.json")
+        ) {
             try makeTokenizer(json: json)
         }
     }

@@ -21,7 +21,8 @@ import Testing
     }()
 
     static func registry(_ build: String) throws -> Registry {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").standardized
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
+            .standardized
         var installation = try Installation(path: root.path + "/plugins.json")
         installation.libraryDirectories.append(build)
         installation.scan()
@@ -40,11 +41,16 @@ import Testing
         return out
     }
 
-    static func withSource<Result>(_ files: [String: [UInt8]], _ body: (mt_tokenizer_source) throws -> Result) rethrows -> Result {
+    static func withSource<Result>(_ files: [String: [UInt8]], _ body: (mt_tokenizer_source) throws -> Result) rethrows
+        -> Result
+    {
         let blocks = files.map { name, bytes -> (UnsafeMutableBufferPointer<UInt8>, mt_named_bytes) in
             let block = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(1, bytes.count))
             _ = block.initialize(from: bytes)
-            return (block, mt_named_bytes(name: Text.forever(name), bytes: mt_bytes(data: block.baseAddress, size: bytes.count)))
+            return (
+                block,
+                mt_named_bytes(name: Text.forever(name), bytes: mt_bytes(data: block.baseAddress, size: bytes.count))
+            )
         }
         defer { for (block, _) in blocks { block.deallocate() } }
         return try blocks.map(\.1).withUnsafeBufferPointer { list in
@@ -107,9 +113,10 @@ import Testing
         }
         table.decoder_close(component.context, decoder)
         #expect(streamed == decoded)
-        let description = try JSON(parsing: collected { sink in
-            try checked { table.describe(component.context, tokenizer, sink, $0) }
-        })
+        let description = try JSON(
+            parsing: collected { sink in
+                try checked { table.describe(component.context, tokenizer, sink, $0) }
+            })
         #expect(description["type"]?.string == "BPE")
         #expect((description["vocab_size"]?.int ?? 0) > 256)
     }
@@ -119,7 +126,8 @@ import Testing
         let component = try Self.registry(build).find(kind: MT_KIND_TOKENIZER, id: "sentencepiece")
         let table = component.table(mt_tokenizer_table())
         let failure = #expect(throws: PluginError.self) {
-            try Self.withSource(["tokenizer.json": Array(#"{"model":{"type":"Unigram","vocab":[["a",0]]}"#.utf8)]) { source in
+            try Self.withSource(["tokenizer.json": Array(#"{"model":{"type":"Unigram","vocab":[["a",0]]}"#.utf8)]) {
+                source in
                 try withUnsafePointer(to: source) { source in
                     var opened: OpaquePointer?
                     try checked { table.open(component.context, source, &opened, $0) }

@@ -44,7 +44,9 @@ import Testing
                 var streamed: [UInt8] = []
                 for id in ids {
                     let part = decoder.push(id)
-                    #expect(part.withUnsafeBufferPointer { UTF8Text.isValid($0) }, "half a character of \(text.debugDescription)")
+                    #expect(
+                        part.withUnsafeBufferPointer { UTF8Text.isValid($0) },
+                        "half a character of \(text.debugDescription)")
                     streamed += part
                 }
                 streamed += decoder.finish()

@@ -141,5 +141,7 @@ func referenceCases() throws -> [String]? {
 
 func referenceIDs(_ name: String) throws -> [[Int32]]? {
     guard let file = sharedData("tokenizers/reference/\(name).json") else { return nil }
-    return try JSON(parsing: contents(file))["ids"]?.array?.map { $0.array?.compactMap { $0.int.map(Int32.init) } ?? [] }
+    return try JSON(parsing: contents(file))["ids"]?.array?.map {
+        $0.array?.compactMap { $0.int.map(Int32.init) } ?? []
+    }
 }

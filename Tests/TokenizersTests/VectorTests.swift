@@ -8,7 +8,9 @@ import Testing
 @Suite struct VectorTests {
     @Test(
         arguments: ["qwen2", "llama-bpe", "llama-spm", "gpt-2", "bert-bge", "phi-3", "deepseek-llm", "gemma-4"])
-    func `A vocabulary in GGUF form encodes llama.cpp's test vectors as the model's own tokenizer does`(name: String) throws {
+    func `A vocabulary in GGUF form encodes llama.cpp's test vectors as the model's own tokenizer does`(name: String)
+        throws
+    {
         guard let file = sharedData("tokenizers/gguf/ggml-vocab-\(name).gguf.gz"),
             let inputs = sharedData("tokenizers/gguf/ggml-vocab-\(name).gguf.inp"),
             let outputs = sharedData("tokenizers/gguf/ggml-vocab-\(name).gguf.out")
@@ -47,9 +49,11 @@ import Testing
         Reference(
             name: "mistral-v3",
             files: [("tokenizer.model", "shared:tokenizers/mistral/mistral_instruct_tokenizer_240323.model.v3")]),
-        Reference(name: "spm-unigram-test", files: [("test_model.model", "shared:tokenizers/sentencepiece/test_model.model")]),
         Reference(
-            name: "stories260K", files: [("tokenizer.json", "shared:weights/stories260K/hf/tokenizer.json")], parse: true),
+            name: "spm-unigram-test", files: [("test_model.model", "shared:tokenizers/sentencepiece/test_model.model")]),
+        Reference(
+            name: "stories260K", files: [("tokenizer.json", "shared:weights/stories260K/hf/tokenizer.json")],
+            parse: true),
         Reference(name: "qwen2", files: [("qwen.tiktoken", "asset:tokenizers/qwen/qwen.tiktoken")]),
         Reference(name: "llama3", files: [("tokenizer.model", "asset:tokenizers/llama3/tokenizer.model")]),
         Reference(
@@ -57,9 +61,12 @@ import Testing
         Reference(
             name: "minilm", files: [("tokenizer.json", "asset:all-MiniLM-L6-v2/tokenizer.json")], special: true,
             parse: true),
-        Reference(name: "whisper-tiny.en-hf", files: [("tokenizer.json", "asset:whisper-tiny.en-ct2/tokenizer.json")], parse: true),
+        Reference(
+            name: "whisper-tiny.en-hf", files: [("tokenizer.json", "asset:whisper-tiny.en-ct2/tokenizer.json")],
+            parse: true),
         Reference(name: "tekken-240911", files: [("tekken.json", "asset:tokenizers/mistral/tekken_240911.json")]),
-        Reference(name: "cl100k_base", files: [("cl100k_base.tiktoken", "asset:tokenizers/cl100k/cl100k_base.tiktoken")]),
+        Reference(
+            name: "cl100k_base", files: [("cl100k_base.tiktoken", "asset:tokenizers/cl100k/cl100k_base.tiktoken")]),
         Reference(name: "llama2", files: [("gguf.json", "shared:tokenizers/gguf/ggml-vocab-llama-spm.gguf.gz")]),
         Reference(name: "smollm2", files: [("gguf.json", "asset:smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")]),
         Reference(name: "clip", files: [("clip", "shared:tokenizers/clip/bpe_simple_vocab_16e6.txt.gz")]),
@@ -87,8 +94,9 @@ import Testing
         let order = ByteAlphabet.scalars.enumerated().sorted { a, b in
             (a.element >= 256 ? 1 : 0, a.element) < (b.element >= 256 ? 1 : 0, b.element)
         }
-        let letters = order.map { String(Unicode.Scalar($0.element)!) }
-        let pieces = letters + letters.map { $0 + "</w>" } + merges.map { $0.replacingOccurrences(of: " ", with: "") }
+        let letters = order.compactMap { Unicode.Scalar($0.element).map { String($0) } }
+        let pieces =
+            letters + letters.map { $0 + "</w>" } + merges.map { $0.replacingOccurrences(of: " ", with: "") }
             + ["<|startoftext|>", "<|endoftext|>"]
         var vocabulary = JSONObject()
         for (id, piece) in pieces.enumerated() where vocabulary[piece] == nil { vocabulary[piece] = .int(Int64(id)) }
@@ -118,11 +126,12 @@ import Testing
     /// Whether CLIP's own library changes a text before it encodes it (ftfy's heuristics for quotes, widths, ligatures
     /// and controls, and HTML's entities) or reads a special token in it: tokenizer files ask for none of that.
     static func isMended(_ text: String) -> Bool {
-        text.contains("&") || text.contains("<|") || text.unicodeScalars.contains { scalar in
-            switch scalar.value {
-            case 0x0B, 0x2018...0x201F, 0x3000, 0xFB00...0xFB06, 0xFEFF, 0xFF01...0xFFEE: true
-            default: false
+        text.contains("&") || text.contains("<|")
+            || text.unicodeScalars.contains { scalar in
+                switch scalar.value {
+                case 0x0B, 0x2018...0x201F, 0x3000, 0xFB00...0xFB06, 0xFEFF, 0xFF01...0xFFEE: true
+                default: false
+                }
             }
-        }
     }
 }

@@ -22,10 +22,13 @@ import Training
         let golden = try Golden("training/\(run)", components)
         let (engine, _) = try adapted(run.hasSuffix("qwen2") ? "qwen2" : "llama", golden.path("adapter_init"))
         let rows = try Golden("training", components).rows("rows")
-        try follow(golden, engine, perStep: 4) { rows[$0] } normalizer: { batches in
+        try follow(golden, engine, perStep: 4) {
+            rows[$0]
+        } normalizer: { batches in
             Double(batches.reduce(0) { $0 + $1.trainedTokens })
         }
-        try compareTensors(engine, try Adapter(directory: golden.path("adapter_final"), components: components), within: 1e-3)
+        try compareTensors(
+            engine, try Adapter(directory: golden.path("adapter_final"), components: components), within: 1e-3)
     }
 
     /// Adapter directories of peft with all that they may say: the loss and the gradients of one step.
@@ -88,7 +91,9 @@ import Training
         options.recompute = recompute
         let engine = try makeEngine(base, "sft", [:], options)
         let rows = try Golden("training", components).rows("rows")
-        try follow(golden, engine, perStep: 4) { rows[$0] } normalizer: { batches in
+        try follow(golden, engine, perStep: 4) {
+            rows[$0]
+        } normalizer: { batches in
             Double(batches.reduce(0) { $0 + $1.trainedTokens })
         }
     }
@@ -103,7 +108,9 @@ import Training
         let (chosen, rejected) = (try pairs.rows("pairs", "chosen."), try pairs.rows("pairs", "rejected."))
         try follow(golden, engine, perStep: 4) {
             EncodedExample(.pair, sequences: [chosen[$0].sequences[0], rejected[$0].sequences[0]], row: $0)
-        } normalizer: { batches in Double(batches.reduce(0) { $0 + $1.sequenceCount / 2 }) }
+        } normalizer: { batches in
+            Double(batches.reduce(0) { $0 + $1.sequenceCount / 2 })
+        }
     }
 
     private func makeEngine(
@@ -188,7 +195,8 @@ struct Golden {
         return lengths.indices.map { row in
             let span = row * width..<row * width + Int(lengths[row])
             return EncodedExample(
-                sequences: [EncodedSequence(ids: Array(ids[span]), weights: labels[span].map { $0 == -100 ? 0 : 1 })], row: row)
+                sequences: [EncodedSequence(ids: Array(ids[span]), weights: labels[span].map { $0 == -100 ? 0 : 1 })],
+                row: row)
         }
     }
 }

@@ -17,7 +17,9 @@ import Training
 
     init() {
         mkdir(scratch.path + "/model", 0o777)
-        system("cp '\(Golden.root)families/llama/config.json' '\(Golden.root)families/llama/model.safetensors' '\(scratch.path)/model'")
+        system(
+            "cp '\(Golden.root)families/llama/config.json' '\(Golden.root)families/llama/model.safetensors' '\(scratch.path)/model'"
+        )
         var vocabulary = ["<s>": 0, "</s>": 1]
         for byte in UInt8(33)...126 { vocabulary[String(UnicodeScalar(byte))] = vocabulary.count }
         let entries = vocabulary.sorted { $0.value < $1.value }.map { ($0.key, JSON.int(Int64($0.value))) }
@@ -32,12 +34,16 @@ import Training
             "model": ["type": "BPE", "vocab": .object(JSONObject(entries)), "merges": []],
         ]
         scratch.file("model/tokenizer.json", tokenizer.text())
-        scratch.file("model/tokenizer_config.json", "{\"eos_token\": \"</s>\", \"tokenizer_class\": \"PreTrainedTokenizerFast\"}")
+        scratch.file(
+            "model/tokenizer_config.json", "{\"eos_token\": \"</s>\", \"tokenizer_class\": \"PreTrainedTokenizerFast\"}"
+        )
         scratch.file("rows.jsonl", (0..<12).map { "{\"text\": \"\(TinyRun.text($0))\"}\n" }.joined())
     }
 
     /// Runs `train` in a directory under an optional `strace`; gives its exit status and what it said.
-    private func train(_ directory: String, resume: Bool = false, under prefix: String = "") -> (status: Int32, output: String) {
+    private func train(_ directory: String, resume: Bool = false, under prefix: String = "") -> (
+        status: Int32, output: String
+    ) {
         let log = scratch.path + "/said"
         let command = """
             cd '\(scratch.path)' && MARTLET_CACHE='\(scratch.path)/cache' \(prefix) '\(Self.program)' train --model model \
@@ -78,7 +84,8 @@ import Training
             // From before the first step to after the last one.
             let milliseconds = 20 + trial * 17 % 400
             let resume = try CheckpointStore(scratch.path + "/killed").newestComplete().path != nil
-            let outcome = train("killed", resume: resume, under: "timeout -s KILL 0.\(String(1000 + milliseconds).dropFirst())")
+            let outcome = train(
+                "killed", resume: resume, under: "timeout -s KILL 0.\(String(1000 + milliseconds).dropFirst())")
             if outcome.status != 0 { kills += 1 }
         }
         #expect(kills > 0)
@@ -112,7 +119,9 @@ import Training
     }
 
     /// Injects a fault at the k-th call for growing k, until a run meets none.
-    private func forEveryCall(_ call: String, _ fault: String, _ body: (Int, (status: Int32, output: String)) throws -> Void) throws {
+    private func forEveryCall(
+        _ call: String, _ fault: String, _ body: (Int, (status: Int32, output: String)) throws -> Void
+    ) throws {
         var number = 1
         var met = 0
         while number < 400 {

@@ -79,7 +79,9 @@ import Training
         try log("plot", (1...40).map { "{\"step\": \($0), \"loss\": \(3.0 / Double($0)), \"time\": 1}" })
         let svg = String(decoding: contents(try file(in: "images") { $0 == "train_loss.svg" }), as: UTF8.self)
         #expect(svg.hasPrefix("<svg") && svg.hasSuffix("</svg>\n"))
-        let points = svg.split(separator: "points=\"").dropFirst().map { $0.prefix { $0 != "\"" }.split(separator: " ").count }
+        let points = svg.split(separator: "points=\"").dropFirst().map {
+            $0.prefix { $0 != "\"" }.split(separator: " ").count
+        }
         #expect(points == [40, 40])
         let png = contents(try file(in: "images") { $0 == "train_loss.png" })
         #expect(png.prefix(8) == [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])

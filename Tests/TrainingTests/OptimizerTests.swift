@@ -33,7 +33,9 @@ import Training
         var settings = JSONObject([("decoupled", .bool(name != "adam"))])
         for (key, value) in given { settings[Self.names[key] ?? key] = value }
         if let betas = given["betas"]?.array {
-            for (i, beta) in betas.enumerated() { settings["\(family == "lion" ? "lion" : "adam")_beta\(i + 1)"] = beta }
+            for (i, beta) in betas.enumerated() {
+                settings["\(family == "lion" ? "lion" : "adam")_beta\(i + 1)"] = beta
+            }
         }
         if name == "adafactor-torch" { settings["form"] = "torch" }
         let optimizer = try OptimizerHandle(
@@ -107,7 +109,8 @@ import Training
             #expect(try OptimizerNames.component(name, installed: installed) == "adamw")
         }
         let others = [
-            "adamw_bnb_8bit": "adamw_8bit", "paged_adamw_8bit": "adamw_8bit", "lion_32bit": "lion", "lion_8bit": "lion_8bit",
+            "adamw_bnb_8bit": "adamw_8bit", "paged_adamw_8bit": "adamw_8bit", "lion_32bit": "lion",
+            "lion_8bit": "lion_8bit",
             "adafactor": "adafactor", "sgd": "sgd", "adagrad": "adagrad", "rmsprop": "rmsprop", "muon": "muon",
         ]
         for (name, id) in others { #expect(try OptimizerNames.component(name, installed: installed) == id) }
@@ -161,7 +164,8 @@ private final class OptimizerRun {
             scalars: .init(learningRate: names[0], step: names[1], weightDecay: names[2]), states: states)
         program = try Program(
             graph, outputs: [],
-            updates: [(value: result.parameter, over: parameter)] + zip(result.states, states).map { (value: $0, over: $1) },
+            updates: [(value: result.parameter, over: parameter)]
+                + zip(result.states, states).map { (value: $0, over: $1) },
             device: device, arena: SharedArena(device: device))
         scalars = names.compactMap { buffers[$0] }
         gradient = try #require(buffers[slope])
@@ -183,7 +187,8 @@ private final class OptimizerRun {
     func states() throws -> [Elements] {
         try kept.map { type, buffer in
             type.element == .u8
-                ? .bytes(try buffer.read(UInt8.self, count: type.count)) : .floats(try buffer.read(Float.self, count: type.count))
+                ? .bytes(try buffer.read(UInt8.self, count: type.count))
+                : .floats(try buffer.read(Float.self, count: type.count))
         }
     }
 }

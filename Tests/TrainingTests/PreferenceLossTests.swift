@@ -28,8 +28,10 @@ import Training
             kinds.insert(kind)
             var settings = JSONObject()
             for (ours, theirs) in [
-                ("beta", "beta"), ("label_smoothing", "label_smoothing"), ("loss_type", "loss_type"), ("delta", "delta"),
-                ("f_divergence_type", "f_divergence"), ("f_alpha_divergence_coef", "f_alpha"), ("discopop_tau", "discopop_tau"),
+                ("beta", "beta"), ("label_smoothing", "label_smoothing"), ("loss_type", "loss_type"),
+                ("delta", "delta"),
+                ("f_divergence_type", "f_divergence"), ("f_alpha_divergence_coef", "f_alpha"),
+                ("discopop_tau", "discopop_tau"),
             ] { settings[ours] = golden[theirs] }
             let objective = try ObjectiveHandle(id: "dpo", settings: .object(settings), components: components)
 
@@ -44,16 +46,19 @@ import Training
             let sums = try input("policy", policy)
             let unread = try input("unread", [0])
             var batch = ObjectiveHandle.Inputs(
-                logps: unread, weights: unread, sequences: unread, normalizer: try input("normalizer", [Float(policy.count / 2)]),
+                logps: unread, weights: unread, sequences: unread,
+                normalizer: try input("normalizer", [Float(policy.count / 2)]),
                 sequenceLogps: sums, sequenceLengths: try input("lengths", paired("chosen_length", "rejected_length")))
             batch.referenceSequenceLogps = try input("reference", paired("ref_chosen", "ref_rejected"))
             let loss = try objective.loss(graph, batch).loss
             let gradient = try #require(try graph.differentiate(loss, with: [sums])[0])
-            let program = try Program(graph, outputs: [loss, gradient], device: device, arena: SharedArena(device: device))
+            let program = try Program(
+                graph, outputs: [loss, gradient], device: device, arena: SharedArena(device: device))
             try program.run { buffers[$0] }
             let wanted = try #require(golden["loss"]?.double)
             let found = Double(try program.read(loss, as: Float.self)[0])
-            #expect(abs(found - wanted) <= 1e-4 * max(1, abs(wanted)), "\(kind) \(settings): \(found), wanted \(wanted)")
+            #expect(
+                abs(found - wanted) <= 1e-4 * max(1, abs(wanted)), "\(kind) \(settings): \(found), wanted \(wanted)")
             let slopes = try program.read(gradient, as: Float.self)
             for (offset, side) in ["policy_chosen", "policy_rejected"].enumerated() {
                 let theirs = golden["gradients"]?[side]?.array?.compactMap(\.double) ?? []
@@ -63,8 +68,11 @@ import Training
                     // Its sorted pairs take each other's slope in two places (Known-gaps.md).
                     withKnownIssue(isIntermittent: true) {
                         #expect(
-                            abs(ours - slope) <= 1e-4 * max(0.1, abs(slope)), "\(kind) \(side) \(pair): \(ours), wanted \(slope)")
-                    } when: { "\(kind)" == "aot_unpaired" }
+                            abs(ours - slope) <= 1e-4 * max(0.1, abs(slope)),
+                            "\(kind) \(side) \(pair): \(ours), wanted \(slope)")
+                    } when: {
+                        "\(kind)" == "aot_unpaired"
+                    }
                 }
             }
         }

@@ -41,7 +41,8 @@ import Training
             let wanted = (try #require(expected["loss"]?.double), try #require(expected["grad_norm"]?.double))
             #expect(abs(loss - wanted.0) <= 1e-4 * abs(wanted.0), "step \(step): loss \(loss), wanted \(wanted.0)")
             #expect(abs(norm - wanted.1) <= 1e-3 * wanted.1, "step \(step): gradient norm \(norm), wanted \(wanted.1)")
-            try engine.step(step + 1, learningRates: ["": 1e-3], weightDecay: 0.1, gradientScale: min(1, 1 / (norm + 1e-6)))
+            try engine.step(
+                step + 1, learningRates: ["": 1e-3], weightDecay: 0.1, gradientScale: min(1, 1 / (norm + 1e-6)))
         }
     }
 }

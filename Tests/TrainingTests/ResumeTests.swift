@@ -17,10 +17,14 @@ import Training
         for step in 1...13 {
             let resumed = try whole.make(from: whole.checkpoint(step))
             // Checkpoints after this one are there already, and a run writes none twice.
-            system("mkdir '\(whole.scratch.path)/kept' && mv '\(whole.settings.directory)'/checkpoint-* '\(whole.scratch.path)/kept'")
+            system(
+                "mkdir '\(whole.scratch.path)/kept' && mv '\(whole.settings.directory)'/checkpoint-* '\(whole.scratch.path)/kept'"
+            )
             #expect(try resumed.run() == .finished)
             #expect(try TinyRun.bits(resumed) == wanted, "resumed after step \(step)")
-            system("rm -r '\(whole.settings.directory)'/checkpoint-*; mv '\(whole.scratch.path)'/kept/* '\(whole.settings.directory)'; rmdir '\(whole.scratch.path)/kept'")
+            system(
+                "rm -r '\(whole.settings.directory)'/checkpoint-*; mv '\(whole.scratch.path)'/kept/* '\(whole.settings.directory)'; rmdir '\(whole.scratch.path)/kept'"
+            )
         }
     }
 
@@ -98,7 +102,9 @@ import Training
         let reloaded = try tiny.makeEngine()
         try TrainingCheckpoint(tiny.checkpoint(14)).loadWeights(reloaded, components: tiny.components)
         for entry in reloaded.parameters.entries {
-            #expect(try reloaded.parameters.values(entry.name) == run.trainer.engine.parameters.values(entry.name), "\(entry.name)")
+            #expect(
+                try reloaded.parameters.values(entry.name) == run.trainer.engine.parameters.values(entry.name),
+                "\(entry.name)")
         }
         #expect(!contents(tiny.checkpoint(14) + "/config.json").isEmpty)
     }

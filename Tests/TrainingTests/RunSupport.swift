@@ -69,8 +69,11 @@ struct TinyRun {
 
     func makeEngine() throws -> TrainingEngine {
         let model = try Model(path: Golden.root + "families/llama", components: components)
-        let handle = tuner
-            ? try TunerHandle(id: "lora", settings: ["rank": 4, "alpha": 8, "dropout": .double(dropout)], components: components) : nil
+        let handle =
+            tuner
+            ? try TunerHandle(
+                id: "lora", settings: ["rank": 4, "alpha": 8, "dropout": .double(dropout)], components: components)
+            : nil
         var options = TrainingEngine.Options(tuner: handle) { tuner ? $0.hasSuffix("_proj") : true }
         options.recompute = .blocks
         return try TrainingEngine(
@@ -79,7 +82,8 @@ struct TinyRun {
     }
 
     /// Makes a run in this run's directory, resumed from `checkpoint` if one is given.
-    func make(from checkpoint: String? = nil, watch: @escaping (RunLog.Event) -> Void = { _ in }) throws -> TrainingRun {
+    func make(from checkpoint: String? = nil, watch: @escaping (RunLog.Event) -> Void = { _ in }) throws -> TrainingRun
+    {
         try makeDirectory()
         let train = scratch.file("rows.jsonl", lines(0..<rows))
         let held = scratch.file("held.jsonl", lines(rows..<rows + 5))
@@ -91,13 +95,15 @@ struct TinyRun {
         data.workers = 1
         let resolver = DatasetResolver()
         let sets = try TrainingData(
-            [resolver.resolve(train)], validation: validation ? [resolver.resolve(held)] : [], settings: data, formats: formats,
+            [resolver.resolve(train)], validation: validation ? [resolver.resolve(held)] : [], settings: data,
+            formats: formats,
             encoder: LetterEncoder())
         var trainerSettings = Trainer.Settings(schedule: Schedule(.cosine, peak: rate, steps: 14, warmup: 2))
         trainerSettings.accumulation = accumulation
         let log = try RunLog(directory: settings.directory, continues: checkpoint != nil, watch: watch)
         let run = TrainingRun(
-            Trainer(try makeEngine(), settings: trainerSettings), data: sets, settings: settings, log: log, components: components)
+            Trainer(try makeEngine(), settings: trainerSettings), data: sets, settings: settings, log: log,
+            components: components)
         if let checkpoint { try run.resume(try TrainingCheckpoint(checkpoint)) }
         return run
     }

@@ -18,7 +18,8 @@ import Training
         // The same by hand: all rows in one batch.
         let rows = (14..<19).map { row -> EncodedExample in
             let ids = TinyRun.text(row).utf8.map { Int32($0 % 90) + 3 }
-            return EncodedExample(sequences: [EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))], row: row)
+            return EncodedExample(
+                sequences: [EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))], row: row)
         }
         let batch = Batch(rows)
         let whole = try run.trainer.engine.evaluate(batch, normalizer: Double(batch.trainedTokens))
@@ -59,7 +60,8 @@ import Training
         let before = try TinyRun.bits(run)
         #expect { _ = try run.run() } throws: { error in
             let text = "\(error)"
-            return (error as? TrainingError)?.code == .nonFinite && text.contains("step 1") && text.contains("model.layers.1")
+            return (error as? TrainingError)?.code == .nonFinite && text.contains("step 1")
+                && text.contains("model.layers.1")
                 && text.contains("rows") && !text.contains("model.layers.0")
         }
         #expect(try TinyRun.bits(run) == before)

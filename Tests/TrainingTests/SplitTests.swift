@@ -31,9 +31,11 @@ import Training
 
     private func engine(_ objective: String, tuner: Bool, _ recompute: Graph.Recomputation) throws -> TrainingEngine {
         // B starts at random, so that the gradient of A is not zero.
-        let handle = tuner
+        let handle =
+            tuner
             ? try TunerHandle(
-                id: "lora", settings: ["rank": 4, "alpha": 8, "dropout": 0, "init_weights": "false"], components: components) : nil
+                id: "lora", settings: ["rank": 4, "alpha": 8, "dropout": 0, "init_weights": "false"],
+                components: components) : nil
         var options = TrainingEngine.Options(tuner: handle) { !tuner || $0.hasSuffix("_proj") }
         options.recompute = recompute
         return try TrainingEngine(
@@ -74,7 +76,9 @@ import Training
         }
     }
 
-    @Test(arguments: ["sft", "dpo"], [true, false]) func anySplitGivesTheSameGradient(objective: String, tuner: Bool) throws {
+    @Test(arguments: ["sft", "dpo"], [true, false]) func anySplitGivesTheSameGradient(objective: String, tuner: Bool)
+        throws
+    {
         var random = SplitMix(state: 5)
         let pairs = objective == "dpo"
         // DPO's reference is the model without its adapter.
@@ -92,7 +96,9 @@ import Training
                 let batches = split(examples, trial, &random)
                 let found = try run.gradient(batches)
                 #expect(abs(found.loss - wanted.loss) <= 2e-6 * abs(wanted.loss))
-                let error = zip(found.gradient, wanted.gradient).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }.squareRoot()
+                let error = zip(found.gradient, wanted.gradient).reduce(0) {
+                    $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1)
+                }.squareRoot()
                 #expect(error <= 5e-6 * length, "\(batches.map(\.sequenceCount)): \(error) of \(length)")
             }
         }

@@ -56,7 +56,9 @@ import Training
         }
     }
 
-    @Test(arguments: ["pissa", "pissa_niter_16", "gaussian", "true"]) func trainingStartsFromTheModelAsItIs(start: String) throws {
+    @Test(arguments: ["pissa", "pissa_niter_16", "gaussian", "true"]) func trainingStartsFromTheModelAsItIs(
+        start: String
+    ) throws {
         let batch = try batch()
         let plain = try engine(nil, isTarget: { _ in true }).evaluate(batch, normalizer: 1).loss
         let adapted = try engine(["rank": 4, "alpha": 8, "dropout": 0.1, "init_weights": .string(start)])
@@ -144,11 +146,14 @@ import Training
 
     @Test func dropoutFollowsTheSeedAlone() throws {
         let batch = try batch()
-        func loss(_ seed: UInt64, _ noise: UInt64, _ recompute: Graph.Recomputation = .none) throws -> (Double, [Float]) {
-            let engine = try engine(["rank": 4, "dropout": 0.5, "init_weights": "false"], options: {
-                $0.seed = seed
-                $0.recompute = recompute
-            })
+        func loss(_ seed: UInt64, _ noise: UInt64, _ recompute: Graph.Recomputation = .none) throws -> (Double, [Float])
+        {
+            let engine = try engine(
+                ["rank": 4, "dropout": 0.5, "init_weights": "false"],
+                options: {
+                    $0.seed = seed
+                    $0.recompute = recompute
+                })
             let loss = try engine.forwardBackward(batch, normalizer: 50, accumulates: false, noise: noise).loss
             return (loss, try engine.parameters.gradient(engine.parameters.entries[0].name))
         }

@@ -14,9 +14,10 @@ import YAML
         let value = try YAML.parse(text)
         #expect(value["a"] == .null)
         #expect(value["b"] == .null)
-        #expect(value["c"] == [
-            true, false, 0, 7, 58, -19, 0.0, -0.0, 0.5, 12e03, -2e05, .double(.infinity), 1e-4,
-        ])
+        #expect(
+            value["c"] == [
+                true, false, 0, 7, 58, -19, 0.0, -0.0, 0.5, 12e03, -2e05, .double(.infinity), 1e-4,
+            ])
         #expect(value["d"]?.array?.prefix(7).map(\.string) == ["yes", "on", "1.2.3", "1", "~", "2024-01-01", "e5"])
     }
 
@@ -49,7 +50,9 @@ import YAML
         #expect(message("*x") == "line 1, column 1: the alias *x names nothing before it")
         #expect(message(String(repeating: "[", count: 5000))?.contains("deeper") == true)
         var bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-        for i in 1...20 { bomb += "a\(i): &a\(i) [" + Array(repeating: "*a\(i - 1)", count: 10).joined(separator: ", ") + "]\n" }
+        for i in 1...20 {
+            bomb += "a\(i): &a\(i) [" + Array(repeating: "*a\(i - 1)", count: 10).joined(separator: ", ") + "]\n"
+        }
         #expect(message(bomb)?.hasSuffix("too many aliases") == true)
     }
 }

@@ -121,7 +121,8 @@ package final class CSV: DatasetFormat {
         if case .failure(let flaw) = checkedText(bytes) { throw DamagedRow(flaw.cause, at: place, text: bytes) }
         let only = scanner.fields.count == 1 ? scanner.fields[0] : nil
         return Record(
-            fields: scanner.fields.map { value($0, bytes) }, isBlank: only?.range.isEmpty == true && only?.isQuoted == false,
+            fields: scanner.fields.map { value($0, bytes) },
+            isBlank: only?.range.isEmpty == true && only?.isQuoted == false,
             text: Array(bytes.prefix(DamagedRow.textLimit)))
     }
 

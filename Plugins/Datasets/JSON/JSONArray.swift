@@ -104,7 +104,8 @@ package final class JSONArray: DatasetFormat {
             if window.count >= window.limit {
                 let length = try skip(window, scanner)
                 throw DamagedRow(
-                    "too long: \(length) bytes, at most \(window.limit) are read (max_row_bytes)", at: place, text: text)
+                    "too long: \(length) bytes, at most \(window.limit) are read (max_row_bytes)", at: place, text: text
+                )
             }
             let cause = window.broken?.cause ?? "cut short: the file ends inside a row"
             // A bare scalar may end with the file; the checker says what it thinks of it.

@@ -31,7 +31,9 @@ final class ColumnReader {
         guard let meta = chunk[3], let data = meta[9]?.int, let size = meta[7]?.int, let count = meta[5]?.int,
             meta[1]?.int == node.physical?.rawValue
         else { throw ParquetFlaw("damaged metadata: column \"\(node.name)\"") }
-        guard chunk[1] == nil else { throw ParquetFlaw("not supported: the column \"\(node.name)\" stands in another file") }
+        guard chunk[1] == nil else {
+            throw ParquetFlaw("not supported: the column \"\(node.name)\" stands in another file")
+        }
         guard let codec = Codec(rawValue: meta[4]?.int ?? 0) else {
             throw ParquetFlaw("not supported: compression \(meta[4]?.int ?? -1)")
         }
@@ -64,12 +66,15 @@ final class ColumnReader {
         guard levels.definition == node.definition else { return .null }
         defer { valuePlace += 1 }
         if let indices {
-            guard valuePlace < indices.count, let dictionary, dictionary.indices.contains(Int(indices[valuePlace])) else {
+            guard valuePlace < indices.count, let dictionary, dictionary.indices.contains(Int(indices[valuePlace]))
+            else {
                 throw ParquetFlaw("damaged page: an index outside the dictionary of \"\(node.name)\"")
             }
             return dictionary[Int(indices[valuePlace])]
         }
-        guard valuePlace < values.count else { throw ParquetFlaw("damaged page: values of \"\(node.name)\" are missing") }
+        guard valuePlace < values.count else {
+            throw ParquetFlaw("damaged page: values of \"\(node.name)\" are missing")
+        }
         return values[valuePlace]
     }
 
@@ -82,7 +87,8 @@ final class ColumnReader {
             return (header, reader.position)
         }
         guard let kind = header[1]?.int.flatMap(PageKind.init(rawValue:)), let packed = header[3]?.int,
-            let unpacked = header[2]?.int, (0...Self.pageLimit).contains(packed), (0...Self.pageLimit).contains(unpacked),
+            let unpacked = header[2]?.int, (0...Self.pageLimit).contains(packed),
+            (0...Self.pageLimit).contains(unpacked),
             packed <= end - offset - size
         else { throw ParquetFlaw("damaged page: its header makes no sense") }
         let body = try file.read(at: offset + size, count: packed)
@@ -150,7 +156,9 @@ final class ColumnReader {
     private func decodeLevels(_ bytes: UnsafeRawBufferPointer, _ maximum: Int, _ count: Int) throws -> [Int32] {
         let width = Int.bitWidth - maximum.leadingZeroBitCount
         let levels = try HybridRuns.decode(bytes, width: width, count: count)
-        guard levels.allSatisfy({ $0 >= 0 && $0 <= maximum }) else { throw ParquetFlaw("damaged page: a level above its maximum") }
+        guard levels.allSatisfy({ $0 >= 0 && $0 <= maximum }) else {
+            throw ParquetFlaw("damaged page: a level above its maximum")
+        }
         return levels
     }
 
@@ -175,7 +183,8 @@ final class ColumnReader {
                 .map { .bool($0 == 1) }
         default:
             throw ParquetFlaw(
-                "not supported: encoding \(encoding) of \"\(node.name)\"; write the file with plain or dictionary pages")
+                "not supported: encoding \(encoding) of \"\(node.name)\"; write the file with plain or dictionary pages"
+            )
         }
         place = 0
         valuePlace = 0

@@ -13,7 +13,9 @@ enum HybridRuns {
             var head: UInt64 = 0
             var shift: UInt64 = 0
             repeat {
-                guard at < bytes.count, shift < 35 else { throw ParquetFlaw("damaged page: levels or indices cut short") }
+                guard at < bytes.count, shift < 35 else {
+                    throw ParquetFlaw("damaged page: levels or indices cut short")
+                }
                 head |= UInt64(bytes[at] & 0x7F) << shift
                 shift += 7
                 at += 1
@@ -39,7 +41,9 @@ enum HybridRuns {
                         throw ParquetFlaw("damaged page: levels or indices cut short")
                     }
                     var word: UInt64 = 0
-                    for part in 0..<min(8, bytes.count - byte) { word |= UInt64(bytes[byte + part]) << UInt64(8 * part) }
+                    for part in 0..<min(8, bytes.count - byte) {
+                        word |= UInt64(bytes[byte + part]) << UInt64(8 * part)
+                    }
                     out.append(Int32(truncatingIfNeeded: (word >> UInt64(bit % 8)) & mask))
                 }
                 let (size, overflow) = groups.multipliedReportingOverflow(by: width)
@@ -78,12 +82,18 @@ enum PlainValues {
         case .float:
             try fixed(4)
             return (0..<count).map {
-                .double(Double(Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))))
+                .double(
+                    Double(
+                        Float(
+                            bitPattern: UInt32(
+                                littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))))
             }
         case .double:
             try fixed(8)
             return (0..<count).map {
-                .double(Double(bitPattern: UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self))))
+                .double(
+                    Double(
+                        bitPattern: UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self))))
             }
         case .byteArray:
             var out: [JSON] = []
@@ -122,7 +132,9 @@ enum PlainValues {
             let left = min(3, bytes.count - start)
             var word = 0
             for index in 0..<3 { word = word << 8 | (index < left ? Int(bytes[start + index]) : 0) }
-            for index in 0..<4 { out.append(index <= left ? alphabet[word >> (18 - 6 * index) & 63] : UInt8(ascii: "=")) }
+            for index in 0..<4 {
+                out.append(index <= left ? alphabet[word >> (18 - 6 * index) & 63] : UInt8(ascii: "="))
+            }
         }
         return .string(String(decoding: out, as: UTF8.self))
     }

@@ -73,7 +73,8 @@ package final class Parquet: DatasetFormat {
     package func seek(_ cursor: String) throws {
         let parts = cursor.split(separator: " ").map { Int($0) ?? -1 }
         guard parts.count == 3, (0...groups.count).contains(parts[0]), parts[1] >= 0, parts[2] >= 0 else {
-            throw PluginError(.error, "found the cursor \"\(cursor)\", wanted three numbers: group, row, row of the file")
+            throw PluginError(
+                .error, "found the cursor \"\(cursor)\", wanted three numbers: group, row, row of the file")
         }
         groupIndex = parts[0]
         rowInGroup = 0
@@ -101,7 +102,8 @@ package final class Parquet: DatasetFormat {
         if let assembly { return assembly }
         let chunks = groups[groupIndex][1]?.list ?? []
         guard chunks.count == schema.leaves.count else {
-            throw ParquetFlaw("damaged metadata: a row group of \(chunks.count) columns, the schema has \(schema.leaves.count)")
+            throw ParquetFlaw(
+                "damaged metadata: a row group of \(chunks.count) columns, the schema has \(schema.leaves.count)")
         }
         let made = RecordAssembly(
             schema.root, try zip(schema.leaves, chunks).map { try ColumnReader(file, $0, chunk: $1) })

@@ -29,7 +29,9 @@ final class SchemaNode {
         self.repetition = repetition
         typeLength = element[2]?.int ?? 0
         if let type = element[1]?.int {
-            guard let physical = Physical(rawValue: type) else { throw ParquetFlaw("unknown type: \(type) of \"\(name)\"") }
+            guard let physical = Physical(rawValue: type) else {
+                throw ParquetFlaw("unknown type: \(type) of \"\(name)\"")
+            }
             self.physical = physical
         } else {
             physical = nil

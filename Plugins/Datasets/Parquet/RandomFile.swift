@@ -12,7 +12,8 @@ final class RandomFile {
         descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw PluginError(
-                errno == ENOENT ? .notFound : .io, "cannot open the file: \(String(cString: strerror(errno)))", at: path)
+                errno == ENOENT ? .notFound : .io, "cannot open the file: \(String(cString: strerror(errno)))", at: path
+            )
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

@@ -28,7 +28,9 @@ enum Snappy {
                         at += width
                     }
                     count += 1
-                    guard count <= input.count - at, count <= size - produced else { return failure = flaw("cut short") }
+                    guard count <= input.count - at, count <= size - produced else {
+                        return failure = flaw("cut short")
+                    }
                     for index in 0..<count { buffer[produced + index] = input[at + index] }
                     at += count
                     produced += count
@@ -41,7 +43,9 @@ enum Snappy {
                 at += width
                 let count = width == 1 ? (tag >> 2 & 7) + 4 : (tag >> 2) + 1
                 if width == 1 { offset |= (tag >> 5) << 8 }
-                guard offset > 0, offset <= produced, count <= size - produced else { return failure = flaw("a copy from nowhere") }
+                guard offset > 0, offset <= produced, count <= size - produced else {
+                    return failure = flaw("a copy from nowhere")
+                }
                 // Source and target may overlap: byte by byte is what the format means.
                 for index in 0..<count { buffer[produced + index] = buffer[produced + index - offset] }
                 produced += count

@@ -54,8 +54,10 @@ let attentionBuilders: [String: KernelBuilder] = [
                 shape.q_segments = UnsafePointer(run.ints(inputs[4]))
                 shape.k_segments = UnsafePointer(run.ints(inputs[5]))
                 mk_attention_backward(
-                    run.pool, run.floats(inputs[0]), run.floats(inputs[1]), run.floats(inputs[2]), run.floats(inputs[3]),
-                    run.floats(sinks), run.floats(out), run.floats(lse), run.floats(gradients[0]), run.floats(gradients[1]),
+                    run.pool, run.floats(inputs[0]), run.floats(inputs[1]), run.floats(inputs[2]),
+                    run.floats(inputs[3]),
+                    run.floats(sinks), run.floats(out), run.floats(lse), run.floats(gradients[0]),
+                    run.floats(gradients[1]),
                     run.floats(gradients[2]), sinks == nil ? nil : run.floats(gradients[3]), &shape, run.raw(scratch))
             }
         },
@@ -78,7 +80,9 @@ let attentionBuilders: [String: KernelBuilder] = [
                 let isDone = mk_attention_paged(
                     run.pool, run.floats(inputs[0]), run.floats(inputs[1]), run.floats(inputs[2]), run.raw(inputs[3]),
                     run.raw(inputs[4]), run.floats(sinks), run.floats(out), &shape, run.raw(scratch))
-                if !isDone { mk_fill(run.pool, run.floats(out), 0, shape.tokens * shape.query_heads * shape.value_width) }
+                if !isDone {
+                    mk_fill(run.pool, run.floats(out), 0, shape.tokens * shape.query_heads * shape.value_width)
+                }
             }
         },
 ]

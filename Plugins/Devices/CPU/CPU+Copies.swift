@@ -31,7 +31,8 @@ struct StridedCopy {
 
     func run(_ run: Run, _ source: Place, _ target: Place) {
         mk_copy_nd(
-            run.pool, run.raw(source) + 4 * fromOffset, MK_DTYPE_F32, from, run.raw(target) + 4 * toOffset, MK_DTYPE_F32, to,
+            run.pool, run.raw(source) + 4 * fromOffset, MK_DTYPE_F32, from, run.raw(target) + 4 * toOffset,
+            MK_DTYPE_F32, to,
             shape, shape.count)
     }
 }
@@ -42,7 +43,9 @@ private func check(_ step: ScheduledStep) throws {
     }
 }
 
-private func axis(_ step: ScheduledStep, rank: Int) -> Int { step.int("axis") < 0 ? step.int("axis") + rank : step.int("axis") }
+private func axis(_ step: ScheduledStep, rank: Int) -> Int {
+    step.int("axis") < 0 ? step.int("axis") + rank : step.int("axis")
+}
 
 let copyBuilders: [String: KernelBuilder] = [
     "reshape": KernelBuilder { step in

@@ -10,7 +10,8 @@ private let instructions: [String: (code: mk_ew_op, swapsOperands: Bool)] = [
     "square": (MK_EW_SQUARE, false), "tanh": (MK_EW_TANH, false), "sigmoid": (MK_EW_SIGMOID, false),
     "silu": (MK_EW_SILU, false), "gelu": (MK_EW_GELU, false), "gelu_tanh": (MK_EW_GELU_TANH, false),
     "quick_gelu": (MK_EW_QUICK_GELU, false), "relu": (MK_EW_RELU, false), "log_sigmoid": (MK_EW_LOG_SIGMOID, false),
-    "softplus": (MK_EW_SOFTPLUS, false), "sin": (MK_EW_SIN, false), "cos": (MK_EW_COS, false), "erf": (MK_EW_ERF, false),
+    "softplus": (MK_EW_SOFTPLUS, false), "sin": (MK_EW_SIN, false), "cos": (MK_EW_COS, false),
+    "erf": (MK_EW_ERF, false),
     "floor": (MK_EW_FLOOR, false), "scale": (MK_EW_SCALE, false), "add_scalar": (MK_EW_ADD_SCALAR, false),
     "add": (MK_EW_ADD, false), "sub": (MK_EW_SUB, false), "mul": (MK_EW_MUL, false), "div": (MK_EW_DIV, false),
     "pow": (MK_EW_POW, false), "min": (MK_EW_MIN, false), "max": (MK_EW_MAX, false), "less": (MK_EW_LESS, false),
@@ -31,7 +32,10 @@ private struct ElementwiseStep {
         let values = isProgram ? step.floats("values") : [step.float(step.op == "scale" ? "factor" : "value")]
         guard operands.count == 4 * names.count, values.count == names.count,
             operands.allSatisfy({ (0..<Int(MK_EW_REGISTERS)).contains($0) })
-        else { throw PluginError(.invalid, "the program has \(names.count) ops and \(operands.count) operands", at: step.name) }
+        else {
+            throw PluginError(
+                .invalid, "the program has \(names.count) ops and \(operands.count) operands", at: step.name)
+        }
         code = try names.enumerated().map { i, name in
             guard let (op, swaps) = instructions[name] else {
                 throw PluginError(.unsupported, "no instruction computes \"\(name)\"", at: step.name)

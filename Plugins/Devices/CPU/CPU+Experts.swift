@@ -16,7 +16,8 @@ private func sizes(_ step: ScheduledStep, repacked: Bool) -> (mk_routing, mk_wei
     routing.rows = step.shape(0)[0]
     routing.experts = step.shape(2)[0]
     let (rows, columns) = (step.shape(2)[0] * step.shape(2)[1], step.shape(2)[2])
-    var weight = CPULayout(step.input(2)?.layout ?? "")?.describe(rows: rows, columns: columns, nil)
+    var weight =
+        CPULayout(step.input(2)?.layout ?? "")?.describe(rows: rows, columns: columns, nil)
         ?? CPUWeight.plain(UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped, rows: rows, columns: columns)
     weight.repacked = repacked && mk_can_repack(&weight)
     return (routing, weight)

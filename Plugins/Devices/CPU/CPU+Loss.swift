@@ -70,7 +70,8 @@ let lossBuilders: [String: KernelBuilder] = [
                 withUnsafePointer(to: &weight) { weight in
                     var form = form(step, first: 1, head: weight, bias: run.floats(bias))
                     mk_label_logprobs_backward(
-                        run.pool, run.floats(inputs[0]), run.floats(inputs[1]), run.ints(inputs[3]), run.floats(inputs[4]),
+                        run.pool, run.floats(inputs[0]), run.floats(inputs[1]), run.ints(inputs[3]),
+                        run.floats(inputs[4]),
                         run.floats(dhidden), wantsHead ? run.floats(dhead) : nil, false, &form, run.raw(scratch))
                 }
             }

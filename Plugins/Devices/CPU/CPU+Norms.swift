@@ -27,7 +27,8 @@ let normBuilders: [String: KernelBuilder] = [
         let (eps, offset, scratch) = (Float(step.float("eps")), Float(step.float("offset")), step.scratchPlace)
         return { run in
             mk_rms_norm_backward(
-                run.pool, run.floats(dy), run.floats(x), run.floats(w), run.floats(dx), run.floats(dw), count, width, eps,
+                run.pool, run.floats(dy), run.floats(x), run.floats(w), run.floats(dx), run.floats(dw), count, width,
+                eps,
                 offset, run.raw(scratch))
         }
     },
@@ -47,7 +48,8 @@ let normBuilders: [String: KernelBuilder] = [
         let (eps, scratch) = (Float(step.float("eps")), step.scratchPlace)
         return { run in
             mk_layer_norm_backward(
-                run.pool, run.floats(dy), run.floats(x), run.floats(w), run.floats(dx), run.floats(dw), run.floats(db), count,
+                run.pool, run.floats(dy), run.floats(x), run.floats(w), run.floats(dx), run.floats(dw), run.floats(db),
+                count,
                 width, eps, run.raw(scratch))
         }
     },

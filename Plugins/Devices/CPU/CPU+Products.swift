@@ -10,7 +10,8 @@ private func activation(_ step: ScheduledStep, weight index: Int, backward: Bool
     case "int8" where !backward: return MK_ACTIVATION_INT8
     default:
         if layout.isEmpty || layout == "f32" { return MK_ACTIVATION_F32 }
-        return backward || layout == "bf16" || layout == "f16" || step.string("activation") == "float" ? MK_ACTIVATION_BF16 : MK_ACTIVATION_INT8
+        return backward || layout == "bf16" || layout == "f16" || step.string("activation") == "float"
+            ? MK_ACTIVATION_BF16 : MK_ACTIVATION_INT8
     }
 }
 

@@ -14,7 +14,9 @@ private struct Extents {
         // Axes of size 1 move nothing.
         let wide = joined.filter { shape[$0] != 1 }.sorted()
         let (first, last) = (wide.first ?? 0, wide.last ?? -1)
-        if (first...max(first, last)).allSatisfy({ joined.contains($0) || shape.isEmpty || shape[$0] == 1 }) || wide.isEmpty {
+        if (first...max(first, last)).allSatisfy({ joined.contains($0) || shape.isEmpty || shape[$0] == 1 })
+            || wide.isEmpty
+        {
             order = nil
             outer = shape[..<first].reduce(1, *)
             n = wide.reduce(1) { $0 * shape[$1] }
@@ -52,7 +54,9 @@ private func reduction(_ kind: mk_reduction) -> KernelBuilder {
 }
 
 private func rowwise(
-    _ call: @escaping @Sendable (UnsafePointer<mk_pool>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int, Int) -> Void
+    _ call:
+        @escaping @Sendable (UnsafePointer<mk_pool>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int, Int) ->
+        Void
 ) -> KernelBuilder {
     KernelBuilder { step in
         let (x, y) = (try step.place(input: 0), try step.place(output: 0))

@@ -24,7 +24,9 @@ let rowBuilders: [String: KernelBuilder] = [
         return { run in
             let (x, indices, y) = (run.floats(x), run.ints(indices), run.floats(y))
             y.update(repeating: 0, count: rows * width)
-            for i in 0..<rows * k where indices[i] >= 0 && indices[i] < width { y[i / k * width + Int(indices[i])] += x[i] }
+            for i in 0..<rows * k where indices[i] >= 0 && indices[i] < width {
+                y[i / k * width + Int(indices[i])] += x[i]
+            }
         }
     },
     "gather_columns": KernelBuilder { step in
@@ -40,7 +42,9 @@ let rowBuilders: [String: KernelBuilder] = [
     },
     "dropout": KernelBuilder { step in
         let (x, seed, y) = (try step.place(input: 0), try step.place(input: 1), try step.place(output: 0))
-        let (count, p, stream) = (step.outputs[0].count, Float(step.float("p")), UInt32(truncatingIfNeeded: step.int("stream")))
+        let (count, p, stream) = (
+            step.outputs[0].count, Float(step.float("p")), UInt32(truncatingIfNeeded: step.int("stream"))
+        )
         return { run in
             let words = run.raw(seed).assumingMemoryBound(to: UInt32.self)
             mk_dropout(run.pool, run.floats(x), run.floats(y), count, p, words, stream)

@@ -79,7 +79,8 @@ class CPUMemory: DeviceMemory {
         }
         guard let memory else {
             throw PluginError(
-                .outOfMemory, "no \(size) bytes of memory are left; use a smaller batch, a shorter length or a smaller model")
+                .outOfMemory,
+                "no \(size) bytes of memory are left; use a smaller batch, a shorter length or a smaller model")
         }
         super.init(address: memory, size: size)
         Self.allocated.wrappingAdd(size, ordering: .relaxed)

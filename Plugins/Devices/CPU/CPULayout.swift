@@ -10,7 +10,8 @@ struct CPULayout {
     let codebook: UnsafePointer<Float>?
 
     static let blocks: [String: mk_layout] = [
-        "f32": MK_LAYOUT_F32, "f16": MK_LAYOUT_F16, "bf16": MK_LAYOUT_BF16, "q4_0": MK_LAYOUT_Q4_0, "q4_1": MK_LAYOUT_Q4_1,
+        "f32": MK_LAYOUT_F32, "f16": MK_LAYOUT_F16, "bf16": MK_LAYOUT_BF16, "q4_0": MK_LAYOUT_Q4_0,
+        "q4_1": MK_LAYOUT_Q4_1,
         "q5_0": MK_LAYOUT_Q5_0, "q5_1": MK_LAYOUT_Q5_1, "q8_0": MK_LAYOUT_Q8_0, "q2_k": MK_LAYOUT_Q2_K,
         "q3_k": MK_LAYOUT_Q3_K, "q4_k": MK_LAYOUT_Q4_K, "q5_k": MK_LAYOUT_Q5_K, "q6_k": MK_LAYOUT_Q6_K,
         "iq4_nl": MK_LAYOUT_IQ4_NL, "iq4_xs": MK_LAYOUT_IQ4_XS, "mxfp4": MK_LAYOUT_MXFP4,

@@ -22,7 +22,8 @@ struct Run {
     /// The operand as a weight: what was imported, or plain f32 memory.
     func weight(_ place: Place, rows: Int, columns: Int, matrix: Int = 0) -> mk_weight {
         // Rows within an imported weight are a view of plain values.
-        if let imported = memories[place.slot] as? CPUWeight, imported.matrices.indices.contains(matrix), place.offset == 0,
+        if let imported = memories[place.slot] as? CPUWeight, imported.matrices.indices.contains(matrix),
+            place.offset == 0,
             imported.matrices[matrix].rows == rows
         {
             return imported.matrices[matrix]
@@ -59,7 +60,8 @@ struct KernelBuilder {
 /// Steps as kernels, run one after the other; each uses all threads.
 final class CPUProgram: DeviceProgram {
     static let builders: [String: KernelBuilder] = [
-        productBuilders, expertBuilders, elementwiseBuilders, normBuilders, attentionBuilders, reduceBuilders, copyBuilders,
+        productBuilders, expertBuilders, elementwiseBuilders, normBuilders, attentionBuilders, reduceBuilders,
+        copyBuilders,
         rowBuilders, lossBuilders,
     ].reduce(into: [:]) { $0.merge($1) { first, _ in first } }
 

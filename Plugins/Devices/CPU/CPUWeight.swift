@@ -57,12 +57,14 @@ final class CPUWeight: CPUMemory {
             let known = CPULayout.names.joined(separator: ", ")
             throw PluginError(
                 .unsupported,
-                "a weight \(source.shape) of layout \"\(source.layout)\" cannot be held; known layouts are \(known), and columns must be whole blocks")
+                "a weight \(source.shape) of layout \"\(source.layout)\" cannot be held; known layouts are \(known), and columns must be whole blocks"
+            )
         }
         let found = source.parts.reduce(0) { $0 + $1.count }
         guard found == bytes * count else {
             throw PluginError(
-                .invalid, "a weight \(source.shape) of layout \"\(source.layout)\" has \(bytes * count) bytes, found \(found)")
+                .invalid,
+                "a weight \(source.shape) of layout \"\(source.layout)\" has \(bytes * count) bytes, found \(found)")
         }
         guard source.parts.count == 1 || source.parts.count == count else {
             throw PluginError(.invalid, "a weight of \(count) matrices came in \(source.parts.count) parts")
@@ -73,7 +75,8 @@ final class CPUWeight: CPUMemory {
     }
 
     private func fill(
-        _ source: WeightSource, _ layout: CPULayout, _ count: Int, _ rows: Int, _ columns: Int, _ bytes: Int, _ pool: mk_pool
+        _ source: WeightSource, _ layout: CPULayout, _ count: Int, _ rows: Int, _ columns: Int, _ bytes: Int,
+        _ pool: mk_pool
     ) {
         guard let address else { return }
         var pool = pool

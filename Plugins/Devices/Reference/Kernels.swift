@@ -15,13 +15,16 @@ struct Operands {
 
     private func elements<Element: BitwiseCopyable>(_ operand: Operand) -> [Element] {
         guard let slot = operand.slot else { return [] }
-        return (0..<operand.count).map { memories[slot].bytes.load(fromByteOffset: operand.offset + 4 * $0, as: Element.self) }
+        return (0..<operand.count).map {
+            memories[slot].bytes.load(fromByteOffset: operand.offset + 4 * $0, as: Element.self)
+        }
     }
 
     func write<Element: BitwiseCopyable>(_ values: some Collection<Element>, output: Int = 0) {
         guard let slot = step.outputs[output].slot else { return }
         for (i, value) in values.enumerated() {
-            memories[slot].bytes.storeBytes(of: value, toByteOffset: step.outputs[output].offset + 4 * i, as: Element.self)
+            memories[slot].bytes.storeBytes(
+                of: value, toByteOffset: step.outputs[output].offset + 4 * i, as: Element.self)
         }
     }
 
@@ -45,7 +48,9 @@ struct Operands {
 
     /// Σ index · stride of every index of `shape`, in row-major order.
     static func walk(_ shape: [Int], _ strides: [Int]) -> [Int] {
-        zip(shape, strides).reduce([0]) { starts, axis in starts.flatMap { start in (0..<axis.0).map { start + $0 * axis.1 } } }
+        zip(shape, strides).reduce([0]) { starts, axis in
+            starts.flatMap { start in (0..<axis.0).map { start + $0 * axis.1 } }
+        }
     }
 }
 
@@ -57,8 +62,10 @@ let functions: [String: @Sendable (Float, Float, Float, Float) -> Float] = [
     "where": { c, a, b, _ in c != 0 ? a : b }, "scale": { a, _, _, factor in a * factor },
     "add_scalar": { a, _, _, value in a + value }, "neg": { a, _, _, _ in -a }, "exp": { a, _, _, _ in exp(a) },
     "log": { a, _, _, _ in log(a) }, "sqrt": { a, _, _, _ in sqrt(a) }, "rsqrt": { a, _, _, _ in 1 / sqrt(a) },
-    "square": { a, _, _, _ in a * a }, "tanh": { a, _, _, _ in tanh(a) }, "sigmoid": { a, _, _, _ in 1 / (1 + exp(-a)) },
-    "silu": { a, _, _, _ in a / (1 + exp(-a)) }, "gelu": { a, _, _, _ in 0.5 * a * (1 + erf(a * Float(0.5).squareRoot())) },
+    "square": { a, _, _, _ in a * a }, "tanh": { a, _, _, _ in tanh(a) },
+    "sigmoid": { a, _, _, _ in 1 / (1 + exp(-a)) },
+    "silu": { a, _, _, _ in a / (1 + exp(-a)) },
+    "gelu": { a, _, _, _ in 0.5 * a * (1 + erf(a * Float(0.5).squareRoot())) },
     "relu": { a, _, _, _ in max(a, 0) }, "detach": { a, _, _, _ in a },
 ]
 
@@ -84,10 +91,11 @@ let kernels: [String: @Sendable (Operands) -> Void] = [
     "linear": { o in
         let (x, w, bias) = (o.floats(0), o.floats(1), o.optional(2))
         let (rows, inner, columns) = (o.shape(0)[0], o.shape(0)[1], o.shape(1)[0])
-        o.write((0..<rows * columns).map { at in
-            let (row, column) = (at / columns * inner, at % columns * inner)
-            return (0..<inner).reduce(bias?[at % columns] ?? 0) { $0 + x[row + $1] * w[column + $1] }
-        })
+        o.write(
+            (0..<rows * columns).map { at in
+                let (row, column) = (at / columns * inner, at % columns * inner)
+                return (0..<inner).reduce(bias?[at % columns] ?? 0) { $0 + x[row + $1] * w[column + $1] }
+            })
     },
     "embedding": { o in
         let (table, rows, width) = (o.floats(0), o.shape(0)[0], o.shape(0)[1])

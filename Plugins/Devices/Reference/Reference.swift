@@ -10,7 +10,9 @@ import Synchronization
 final class Reference: DeviceBackend {
     init() {}
 
-    func enumerate() -> JSON { [["name": "reference", "memory": .int(Int64(Self.total)), "threads": 1, "features": []]] }
+    func enumerate() -> JSON {
+        [["name": "reference", "memory": .int(Int64(Self.total)), "threads": 1, "features": []]]
+    }
 
     // MARK: Memory
 
@@ -38,7 +40,8 @@ final class Reference: DeviceBackend {
     func importWeight(device: Int, _ source: WeightSource) throws -> DeviceMemory {
         let size = weightSize(layout: source.layout, shape: source.shape)
         guard source.parts.reduce(0, { $0 + $1.count }) == size else {
-            throw PluginError(.unsupported, "a weight \(source.shape) of layout \"\(source.layout)\" is not \(size) bytes of f32")
+            throw PluginError(
+                .unsupported, "a weight \(source.shape) of layout \"\(source.layout)\" is not \(size) bytes of f32")
         }
         let memory = try ReferenceMemory(size: size)
         var offset = 0
@@ -55,7 +58,8 @@ final class Reference: DeviceBackend {
     func supports(_ step: ScheduledStep) -> Bool {
         kernels[step.op] != nil && step.inputs.allSatisfy { $0.layout.isEmpty || $0.layout == "f32" }
             && (step.inputs + step.outputs).allSatisfy { $0.slot == nil || $0.type == MT_F32 || $0.type == MT_I32 }
-            && (step.op != "elementwise" || step.string("ops").split(separator: " ").allSatisfy { functions[String($0)] != nil })
+            && (step.op != "elementwise"
+                || step.string("ops").split(separator: " ").allSatisfy { functions[String($0)] != nil })
     }
 
     /// Scratch bytes that a step wants; no kernel here wants any.

@@ -24,21 +24,25 @@ struct EngineSettings {
             guard let value = options[key], !value.isNull else { return nil }
             guard let number = value.int, range ~= number else {
                 throw PluginError(
-                    .invalid, "\(key) is \(value.text()), wanted a whole number from \(range.lowerBound) to \(range.upperBound)",
+                    .invalid,
+                    "\(key) is \(value.text()), wanted a whole number from \(range.lowerBound) to \(range.upperBound)",
                     at: "engine options")
             }
             return number
         }
         guard let vocabulary = model["vocab_size"]?.int, vocabulary > 0,
             let perPosition = model["cache_bytes_per_position"]?.int, perPosition >= 0
-        else { throw PluginError(.invalid, "the host describes the model without vocab_size or cache_bytes_per_position") }
+        else {
+            throw PluginError(.invalid, "the host describes the model without vocab_size or cache_bytes_per_position")
+        }
         self.vocabulary = vocabulary
         endIDs = Set((model["end_ids"]?.array ?? []).compactMap { $0.int.flatMap(Int32.init(exactly:)) })
         window = model["window"]?.int ?? 0
         let multiple = max(1, model["block_multiple"]?.int ?? 1)
         blockSize = (try whole("block_size", 1...4096) ?? 32)
         guard blockSize % multiple == 0 else {
-            throw PluginError(.invalid, "block_size is \(blockSize), wanted a multiple of \(multiple)", at: "engine options")
+            throw PluginError(
+                .invalid, "block_size is \(blockSize), wanted a multiple of \(multiple)", at: "engine options")
         }
         tokensPerStep = try whole("max_tokens_per_step", 1...1_048_576) ?? 512
         sequences = try whole("max_sequences", 1...65536) ?? 16

@@ -19,7 +19,8 @@ final class NativeEngine: EngineBackend, @unchecked Sendable {
     }
 
     private struct Figures {
-        var waiting = 0, running = 0, blocksUsed = 0, promptTokens = 0, cachedTokens = 0, newTokens = 0, steps = 0, preemptions = 0
+        var waiting = 0, running = 0, blocksUsed = 0, promptTokens = 0, cachedTokens = 0, newTokens = 0, steps = 0,
+            preemptions = 0
     }
 
     private let settings: EngineSettings
@@ -37,8 +38,10 @@ final class NativeEngine: EngineBackend, @unchecked Sendable {
         var generator = SystemRandomNumberGenerator()
         runner = Runner(model, vocabulary: settings.vocabulary, ownSeed: generator.next())
         scheduler = Scheduler(
-            limits: .init(tokensPerStep: settings.tokensPerStep, sequences: settings.sequences, window: settings.window),
-            blocks: BlockManager(count: settings.blocks, blockSize: settings.blockSize, shares: settings.sharesPrefixes))
+            limits: .init(
+                tokensPerStep: settings.tokensPerStep, sequences: settings.sequences, window: settings.window),
+            blocks: BlockManager(count: settings.blocks, blockSize: settings.blockSize, shares: settings.sharesPrefixes)
+        )
     }
 
     // MARK: Any thread
@@ -46,14 +49,18 @@ final class NativeEngine: EngineBackend, @unchecked Sendable {
     func submit(_ request: EngineRequest) throws -> UInt64 {
         let sampling = try SamplingSettings(request.sampling, vocabulary: settings.vocabulary)
         let count = request.prompt.count
-        guard count > 0 else { throw PluginError(.invalid, "the prompt is empty; give at least one token", at: "request") }
+        guard count > 0 else {
+            throw PluginError(.invalid, "the prompt is empty; give at least one token", at: "request")
+        }
         guard count < settings.longest else {
             throw PluginError(
-                .invalid, "the prompt has \(count) tokens, and prompt and answer together have room for \(settings.longest); shorten it",
+                .invalid,
+                "the prompt has \(count) tokens, and prompt and answer together have room for \(settings.longest); shorten it",
                 at: "request")
         }
         if let wrong = request.prompt.first(where: { $0 < 0 || Int($0) >= settings.vocabulary }) {
-            throw PluginError(.invalid, "token id \(wrong) is not below the vocabulary's \(settings.vocabulary)", at: "request")
+            throw PluginError(
+                .invalid, "token id \(wrong) is not below the vocabulary's \(settings.vocabulary)", at: "request")
         }
         let room = settings.longest - count
         return try mail.withLock { mail in
@@ -64,7 +71,8 @@ final class NativeEngine: EngineBackend, @unchecked Sendable {
             mail.alive += 1
             mail.submitted.append(
                 GenerationSequence(
-                    id: mail.lastID, request: request, sampling: sampling, limit: count + min(room, sampling.maximumTokens ?? room)))
+                    id: mail.lastID, request: request, sampling: sampling,
+                    limit: count + min(room, sampling.maximumTokens ?? room)))
             return mail.lastID
         }
     }
@@ -93,8 +101,10 @@ final class NativeEngine: EngineBackend, @unchecked Sendable {
         }
         let counts: [(String, Int)] = [
             ("waiting", figures.waiting), ("running", figures.running), ("blocks", settings.blocks),
-            ("blocks_used", figures.blocksUsed), ("block_size", settings.blockSize), ("max_model_len", settings.longest),
-            ("prompt_tokens", figures.promptTokens), ("cached_tokens", figures.cachedTokens), ("new_tokens", figures.newTokens),
+            ("blocks_used", figures.blocksUsed), ("block_size", settings.blockSize),
+            ("max_model_len", settings.longest),
+            ("prompt_tokens", figures.promptTokens), ("cached_tokens", figures.cachedTokens),
+            ("new_tokens", figures.newTokens),
             ("steps", figures.steps), ("preemptions", figures.preemptions),
         ]
         return .object(JSONObject(counts.map { ($0.0, .int(Int64($0.1))) }))
@@ -146,7 +156,9 @@ final class NativeEngine: EngineBackend, @unchecked Sendable {
         }
         guard case .token(let token, let logprob, let top) = outcome else {
             scheduler.end(sequence)
-            events.append(EngineEvent(sequence.id, .failed("the model's logits are no numbers at token \(sequence.tokens.count)")))
+            events.append(
+                EngineEvent(sequence.id, .failed("the model's logits are no numbers at token \(sequence.tokens.count)"))
+            )
             return 1
         }
         let sampling = sequence.sampling

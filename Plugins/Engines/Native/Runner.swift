@@ -22,7 +22,9 @@ final class Runner {
     }
 
     /// Runs the tokens; the outcome of each sequence that has caught up, by position in the plan.
-    func run(_ planned: [(sequence: GenerationSequence, tokens: Int)], blockSize: Int) throws -> [(index: Int, outcome: Outcome)] {
+    func run(_ planned: [(sequence: GenerationSequence, tokens: Int)], blockSize: Int) throws -> [(
+        index: Int, outcome: Outcome
+    )] {
         fill(planned, blockSize)
         let logits = try model.run(batch)
         let ready = planned.indices.filter { planned[$0].tokens == planned[$0].sequence.left }
@@ -70,7 +72,8 @@ final class Runner {
             for position in sequence.computed..<end {
                 batch.ids.append(sequence.tokens[position])
                 batch.positions.append(Int32(position))
-                batch.slots.append(Int32((sequence.blocks[position / blockSize] ?? 0) * blockSize + position % blockSize))
+                batch.slots.append(
+                    Int32((sequence.blocks[position / blockSize] ?? 0) * blockSize + position % blockSize))
             }
             batch.segments.append(Int32(batch.ids.count))
             batch.context.append(Int32(end))

@@ -14,7 +14,8 @@ struct Sampler {
     ///   - text: All tokens so far.
     ///   - counts: How often each was generated.
     static func adjust(
-        _ logits: UnsafeMutableBufferPointer<Float>, _ settings: SamplingSettings, text: some Sequence<Int32>, counts: [Int32: Int]
+        _ logits: UnsafeMutableBufferPointer<Float>, _ settings: SamplingSettings, text: some Sequence<Int32>,
+        counts: [Int32: Int]
     ) {
         if settings.repetitionPenalty != 1 {
             let penalty = Float(settings.repetitionPenalty)
@@ -38,7 +39,9 @@ struct Sampler {
 
     /// The candidates that are left, with their weights' sum; likeliest first when a truncation is on. Empty when the
     /// logits are no numbers.
-    static func candidates(_ logits: UnsafeBufferPointer<Float>, _ settings: SamplingSettings) -> (list: [Candidate], total: Double) {
+    static func candidates(_ logits: UnsafeBufferPointer<Float>, _ settings: SamplingSettings) -> (
+        list: [Candidate], total: Double
+    ) {
         let largest = maximum(logits)
         guard largest.isFinite, settings.temperature > 0 else { return ([], 0) }
         let weights = UnsafeMutableBufferPointer<Float>.allocate(capacity: logits.count)
@@ -53,7 +56,9 @@ struct Sampler {
         }
         // Only the head of the distribution is sorted; further down only when that was not enough.
         for least: Float in [1e-3, 1e-6, 0] {
-            var list = weights.indices.filter { weights[$0] >= least }.map { Candidate(id: Int32($0), weight: weights[$0]) }
+            var list = weights.indices.filter { weights[$0] >= least }.map {
+                Candidate(id: Int32($0), weight: weights[$0])
+            }
             let isWhole = list.count == weights.count
             guard isWhole || settings.topK == 0 || list.count > settings.topK else { continue }
             list.sort { $0.weight != $1.weight ? $0.weight > $1.weight : $0.id < $1.id }
@@ -134,7 +139,8 @@ struct Sampler {
 
     /// exp((x - less) · factor), and the sum. x - less is not positive.
     private static func exponentials(
-        _ values: UnsafeBufferPointer<Float>, less: Float, times factor: Float, into out: UnsafeMutableBufferPointer<Float>
+        _ values: UnsafeBufferPointer<Float>, less: Float, times factor: Float,
+        into out: UnsafeMutableBufferPointer<Float>
     ) -> Double {
         let raw = UnsafeRawBufferPointer(values)
         let whole = values.count / 16 * 16

@@ -36,7 +36,8 @@ struct SamplingSettings {
             guard let value = json[key], !value.isNull else { return fallback }
             guard let number = value.double, range ~= number else {
                 throw PluginError(
-                    .invalid, "\(key) is \(value.text()), wanted a number from \(range.lowerBound) to \(range.upperBound)",
+                    .invalid,
+                    "\(key) is \(value.text()), wanted a number from \(range.lowerBound) to \(range.upperBound)",
                     at: "sampling")
             }
             return number
@@ -45,7 +46,8 @@ struct SamplingSettings {
             guard let value = json[key], !value.isNull else { return nil }
             guard let number = value.int, range ~= number else {
                 throw PluginError(
-                    .invalid, "\(key) is \(value.text()), wanted a whole number from \(range.lowerBound) to \(range.upperBound)",
+                    .invalid,
+                    "\(key) is \(value.text()), wanted a whole number from \(range.lowerBound) to \(range.upperBound)",
                     at: "sampling")
             }
             return number
@@ -65,7 +67,8 @@ struct SamplingSettings {
         for (key, value) in json["logit_bias"]?.object ?? JSONObject() {
             guard let id = Int32(key), id >= 0, Int(id) < vocabulary, let add = value.double, abs(add) <= 1e6 else {
                 throw PluginError(
-                    .invalid, "logit_bias has \"\(key)\": \(value.text()), wanted token ids below \(vocabulary) with numbers",
+                    .invalid,
+                    "logit_bias has \"\(key)\": \(value.text()), wanted token ids below \(vocabulary) with numbers",
                     at: "sampling")
             }
             bias[id] = Float(add)

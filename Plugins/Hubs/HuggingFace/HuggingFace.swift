@@ -35,7 +35,8 @@ package final class HuggingFace: Hub {
         for file in siblings {
             let name = try HubText.required(file["rfilename"]?.string, "rfilename in the hub's answer")
             let large = file["lfs"]
-            let address = "\(place.endpoint)/\(prefix)\(place.id)/resolve/\(HubText.escaped(commit))/\(HubText.escaped(name))"
+            let address =
+                "\(place.endpoint)/\(prefix)\(place.id)/resolve/\(HubText.escaped(commit))/\(HubText.escaped(name))"
             var entry = JSONObject([("name", .string(name)), ("url", .string(address)), ("headers", place.headers)])
             entry["size"] = large?["size"] ?? file["size"]
             if large?.object == nil {

@@ -10,13 +10,17 @@ extension Chart {
             """
         for tick in values.ticks {
             let y = Self.text(y(tick))
-            out += "<line x1=\"\(Self.text(area.x0))\" x2=\"\(Self.text(area.x1))\" y1=\"\(y)\" y2=\"\(y)\" stroke=\"#dddddd\"/>\n"
-            out += "<text x=\"\(Self.text(area.x0 - 8))\" y=\"\(Self.text(self.y(tick) + 4))\" text-anchor=\"end\">\(values.label(tick))</text>\n"
+            out +=
+                "<line x1=\"\(Self.text(area.x0))\" x2=\"\(Self.text(area.x1))\" y1=\"\(y)\" y2=\"\(y)\" stroke=\"#dddddd\"/>\n"
+            out +=
+                "<text x=\"\(Self.text(area.x0 - 8))\" y=\"\(Self.text(self.y(tick) + 4))\" text-anchor=\"end\">\(values.label(tick))</text>\n"
         }
         for tick in steps.ticks {
             let x = Self.text(x(tick))
-            out += "<line y1=\"\(Self.text(area.y0))\" y2=\"\(Self.text(area.y1))\" x1=\"\(x)\" x2=\"\(x)\" stroke=\"#eeeeee\"/>\n"
-            out += "<text x=\"\(x)\" y=\"\(Self.text(area.y1 + 20))\" text-anchor=\"middle\">\(steps.label(tick))</text>\n"
+            out +=
+                "<line y1=\"\(Self.text(area.y0))\" y2=\"\(Self.text(area.y1))\" x1=\"\(x)\" x2=\"\(x)\" stroke=\"#eeeeee\"/>\n"
+            out +=
+                "<text x=\"\(x)\" y=\"\(Self.text(area.y1 + 20))\" text-anchor=\"middle\">\(steps.label(tick))</text>\n"
         }
         for (points, color) in [(points, "#a8c8e8"), (smooth, "#1f6fb4")] {
             let list = points.map { "\(Self.text(x($0.step))),\(Self.text(y($0.value)))" }.joined(separator: " ")

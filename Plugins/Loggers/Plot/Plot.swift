@@ -37,7 +37,9 @@ final class Plot: Logger {
             let path = "\(folder)/\(String(name.map { $0 == "/" ? "_" : $0 }))"
             try replace("\(path).svg") { partial in
                 let text = Array(chart.svg.utf8)
-                guard let file = fopen(partial, "wbe") else { throw PluginError(.io, String(cString: strerror(errno)), at: partial) }
+                guard let file = fopen(partial, "wbe") else {
+                    throw PluginError(.io, String(cString: strerror(errno)), at: partial)
+                }
                 let written = fwrite(text, 1, text.count, file)
                 guard fclose(file) == 0, written == text.count else {
                     throw PluginError(.io, String(cString: strerror(errno)), at: partial)

@@ -47,7 +47,9 @@ struct Raster {
             for (row, bits) in DotFont.rows(character).enumerated() {
                 for column in 0..<5 where bits & (16 >> column) != 0 {
                     for dy in 0..<size {
-                        for dx in 0..<size { blend(x + (6 * place + column) * size + dx, y + row * size + dy, color, 1) }
+                        for dx in 0..<size {
+                            blend(x + (6 * place + column) * size + dx, y + row * size + dy, color, 1)
+                        }
                     }
                 }
             }
@@ -73,12 +75,14 @@ extension Chart {
         for tick in values.ticks {
             raster.line(area.x0, y(tick), area.x1, y(tick), width: 1, (221, 221, 221))
             let label = values.label(tick)
-            raster.text(label, x: Int(area.x0) - 8 - Raster.textWidth(label, size: 2), y: Int(y(tick)) - 7, size: 2, ink)
+            raster.text(
+                label, x: Int(area.x0) - 8 - Raster.textWidth(label, size: 2), y: Int(y(tick)) - 7, size: 2, ink)
         }
         for tick in steps.ticks {
             raster.line(x(tick), area.y0, x(tick), area.y1, width: 1, (238, 238, 238))
             let label = steps.label(tick)
-            raster.text(label, x: Int(x(tick)) - Raster.textWidth(label, size: 2) / 2, y: Int(area.y1) + 10, size: 2, ink)
+            raster.text(
+                label, x: Int(x(tick)) - Raster.textWidth(label, size: 2) / 2, y: Int(area.y1) + 10, size: 2, ink)
         }
         for (points, color) in [(points, (168.0, 200.0, 232.0)), (smooth, (31.0, 111.0, 180.0))] {
             for (from, to) in zip(points, points.dropFirst()) {

@@ -48,7 +48,9 @@ enum EventRecord {
     }
 
     static func frame(_ data: [UInt8]) -> [UInt8] {
-        func littleEndian<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian, Array.init) }
+        func littleEndian<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
+            withUnsafeBytes(of: value.littleEndian, Array.init)
+        }
         let length = littleEndian(UInt64(data.count))
         return length + littleEndian(CRC32C.masked(length)) + data + littleEndian(CRC32C.masked(data))
     }

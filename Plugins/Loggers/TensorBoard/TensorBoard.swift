@@ -16,7 +16,8 @@ final class TensorBoard: Logger {
         gethostname(&host, host.count - 1)
         let name = host.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
         // TensorBoard looks for "tfevents" in names, and sorts the files of a folder by them.
-        path = "\(folder)/events.out.tfevents.\(Int(Self.now)).\(name.isEmpty ? "localhost" : name).\(getpid()).\(Self.nextFile())"
+        path =
+            "\(folder)/events.out.tfevents.\(Int(Self.now)).\(name.isEmpty ? "localhost" : name).\(getpid()).\(Self.nextFile())"
         guard let file = fopen(path, "wbe") else {
             throw PluginError(.io, "cannot be made: \(String(cString: strerror(errno)))", at: path)
         }

@@ -9,7 +9,8 @@ struct DPO: Alignment {
     let kind, divergence: String
 
     static let kinds = [
-        "sigmoid", "robust", "exo_pair", "hinge", "ipo", "bco_pair", "sppo_hard", "nca_pair", "aot", "aot_unpaired", "apo_zero",
+        "sigmoid", "robust", "exo_pair", "hinge", "ipo", "bco_pair", "sppo_hard", "nca_pair", "aot", "aot_unpaired",
+        "apo_zero",
         "apo_down", "discopop", "sigmoid_norm",
     ]
     static let divergences = ["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"]
@@ -26,18 +27,21 @@ struct DPO: Alignment {
         kind = try read.string("loss_type", default: "sigmoid")
         guard Self.divergences.contains(divergence) else {
             throw PluginError(
-                .unsupported, "f_divergence_type \"\(divergence)\" is unknown; known are \(Self.divergences.joined(separator: ", "))",
+                .unsupported,
+                "f_divergence_type \"\(divergence)\" is unknown; known are \(Self.divergences.joined(separator: ", "))",
                 at: "dpo")
         }
         guard Self.kinds.contains(kind) else {
             throw PluginError(
-                .unsupported, "loss_type \"\(kind)\" is unknown; known are \(Self.kinds.joined(separator: ", "))", at: "dpo")
+                .unsupported, "loss_type \"\(kind)\" is unknown; known are \(Self.kinds.joined(separator: ", "))",
+                at: "dpo")
         }
         guard alphaCoefficient != 1 else {
             throw PluginError(.invalid, "f_alpha_divergence_coef 1 is reverse_kl; name that", at: "dpo")
         }
         guard beta > 0, smoothing >= 0, smoothing < 0.5 else {
-            throw PluginError(.invalid, "beta \(beta) must be above 0 and label_smoothing \(smoothing) in 0 ..< 0.5", at: "dpo")
+            throw PluginError(
+                .invalid, "beta \(beta) must be above 0 and label_smoothing \(smoothing) in 0 ..< 0.5", at: "dpo")
         }
     }
 
@@ -72,9 +76,12 @@ struct DPO: Alignment {
         case "bco_pair": return -g.logSigmoid(beta * w - delta) - g.logSigmoid(-(beta * l - delta))
         case "aot":
             // Sorted over the pairs of a batch (Melnyk et al. 2024, 2406.05882): what is compared depends on the batch's size.
-            let (policy, reference) = (batch.pairs(try batch.sequenceLogps), batch.pairs(try batch.referenceSequenceLogps))
+            let (policy, reference) = (
+                batch.pairs(try batch.sequenceLogps), batch.pairs(try batch.referenceSequenceLogps)
+            )
             return smoothed(
-                g, beta * (sorted(g, policy.chosen - policy.rejected) - sorted(g, reference.chosen - reference.rejected)))
+                g,
+                beta * (sorted(g, policy.chosen - policy.rejected) - sorted(g, reference.chosen - reference.rejected)))
         case "aot_unpaired": return smoothed(g, beta * (sorted(g, w) - sorted(g, l)))
         case "sppo_hard": return g.square(w - 0.5 / beta) + g.square(l + 0.5 / beta)
         case "nca_pair":

@@ -36,14 +36,16 @@ struct Baichuan: ModelFamily {
     }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         var attention = SelfAttention(decoder)
         attention.packed = "W_pack"
         for i in 0..<decoder.layers {
             x = g.block("model.layers.\(i)") {
                 let h = g.rmsNorm("input_layernorm", x, eps: decoder.eps)
-                let a = isLeaning
+                let a =
+                    isLeaning
                     ? leaning(g, h, layer: i, inputs) : g.selfAttention("self_attn", h, attention, layer: i, inputs)
                 let y = x + a
                 let m = g.rmsNorm("post_attention_layernorm", y, eps: decoder.eps)

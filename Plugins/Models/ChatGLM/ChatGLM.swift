@@ -50,7 +50,8 @@ struct ChatGLM: ModelFamily {
     }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("transformer.embedding.word_embeddings", inputs.ids, vocabulary: vocabulary, width: hidden)
         var attention = SelfAttention(heads: heads, keyValueHeads: keyValueHeads, headWidth: headWidth, rope: rope)
         attention.hasBias = hasBias || hasQueryBias

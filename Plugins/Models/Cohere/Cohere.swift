@@ -31,7 +31,8 @@ struct Cohere: ModelFamily {
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
         let eps = try decoder.config.double("layer_norm_eps", default: 1e-5)
         let ones = g.constant([Float](repeating: 1, count: decoder.headWidth), [decoder.headWidth])
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         for i in 0..<decoder.layers {
             x = g.block("model.layers.\(i)") {

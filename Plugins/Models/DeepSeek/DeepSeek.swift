@@ -24,10 +24,12 @@ struct DeepSeek: ModelFamily {
         latent = try config.int("kv_lora_rank")
         queryLatent = try config.int("q_lora_rank", default: 0)
         hasBias = try config.bool("attention_bias", default: false)
-        let isV3 = config.score(architectures: ["DeepseekV3ForCausalLM", "DeepseekV3Model"], modelTypes: ["deepseek_v3"]) > 0
+        let isV3 =
+            config.score(architectures: ["DeepseekV3ForCausalLM", "DeepseekV3Model"], modelTypes: ["deepseek_v3"]) > 0
         mixture = try DeepSeekMixture(decoder, scores: isV3 ? .sigmoid : .softmax)
         // YaRN raises the scores by (0.1 m ln s + 1)², m = mscale_all_dim.
-        let scaling = ModelConfig(json["rope_scaling"].flatMap { $0.object == nil ? nil : $0 } ?? json["rope_parameters"] ?? .object(.init()))
+        let scaling = ModelConfig(
+            json["rope_scaling"].flatMap { $0.object == nil ? nil : $0 } ?? json["rope_parameters"] ?? .object(.init()))
         let all = try scaling.double("mscale_all_dim", default: 0)
         let factor = try scaling.double("factor", default: 1)
         let raise = all == 0 || factor <= 1 ? 1 : 0.1 * all * log(factor) + 1
@@ -48,7 +50,8 @@ struct DeepSeek: ModelFamily {
     }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         for i in 0..<decoder.layers {
             x = g.block("model.layers.\(i)") {
@@ -63,7 +66,8 @@ struct DeepSeek: ModelFamily {
         let (heads, width, tokens) = (decoder.heads, plainWidth + ropeWidth, h.shape.first ?? 0)
         var query = h
         if queryLatent > 0 {
-            query = g.rmsNorm("self_attn.q_a_layernorm", g.linear("self_attn.q_a_proj", h, queryLatent, bias: hasBias), eps: 1e-6)
+            query = g.rmsNorm(
+                "self_attn.q_a_layernorm", g.linear("self_attn.q_a_proj", h, queryLatent, bias: hasBias), eps: 1e-6)
         }
         let q = g.heads(queryLatent > 0 ? "self_attn.q_b_proj" : "self_attn.q_proj", query, heads, width)
             .split([plainWidth, ropeWidth])

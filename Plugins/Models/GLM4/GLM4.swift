@@ -23,13 +23,15 @@ struct GLM4: ModelFamily {
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
         func normed(_ name: String, _ x: Tensor) -> Tensor { normsOutputs ? g.rmsNorm(name, x, eps: decoder.eps) : x }
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         let attention = SelfAttention(decoder, bias: hasBias)
         for i in 0..<decoder.layers {
             x = g.block("model.layers.\(i)") {
                 let h = g.rmsNorm("input_layernorm", x, eps: decoder.eps)
-                let y = x + normed("post_self_attn_layernorm", g.selfAttention("self_attn", h, attention, layer: i, inputs))
+                let y =
+                    x + normed("post_self_attn_layernorm", g.selfAttention("self_attn", h, attention, layer: i, inputs))
                 let m = g.rmsNorm("post_attention_layernorm", y, eps: decoder.eps)
                 return y + normed("post_mlp_layernorm", g.packedMLP("mlp", m, inner: decoder.inner, g.silu))
             }

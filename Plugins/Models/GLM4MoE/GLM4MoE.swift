@@ -27,7 +27,8 @@ struct GLM4MoE: ModelFamily {
     }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         var attention = SelfAttention(decoder, bias: hasBias)
         if normalizesHeads { attention.headNorm = { g.rmsNorm($0, $1, eps: decoder.eps) } }

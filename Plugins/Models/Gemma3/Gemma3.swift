@@ -34,7 +34,8 @@ struct Gemma3: ModelFamily {
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
         func norm(_ name: String, _ x: Tensor) -> Tensor { g.rmsNorm(name, x, eps: decoder.eps, offset: 1) }
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
             * Double(decoder.hidden).squareRoot()
         for i in 0..<decoder.layers {

@@ -23,14 +23,16 @@ struct InternLM2: ModelFamily {
     func rename(_ name: String) -> String? { decoder.rename(name, roots: ["tok_embeddings.", "layers.", "norm."]) }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.tok_embeddings", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         for i in 0..<decoder.layers {
             x = g.block("model.layers.\(i)") {
                 let y = x + attention(g, g.rmsNorm("attention_norm", x, eps: decoder.eps), layer: i, inputs)
                 let m = g.rmsNorm("ffn_norm", y, eps: decoder.eps)
                 return y
-                    + g.gatedMLP("feed_forward", m, inner: decoder.inner, bias: hasBias, names: ("w1", "w3", "w2"), g.silu)
+                    + g.gatedMLP(
+                        "feed_forward", m, inner: decoder.inner, bias: hasBias, names: ("w1", "w3", "w2"), g.silu)
             }
         }
         return [g.rmsNorm("model.norm", x, eps: decoder.eps)]

@@ -13,10 +13,12 @@ struct MiniCPM: ModelFamily {
         decoder = try DecoderConfig(json)
         let config = decoder.config
         guard try config.int("num_experts", default: 0) == 0 else {
-            throw PluginError(.unsupported, "MiniCPM with experts (\"num_experts\" above 0) has no family here", at: "config.json")
+            throw PluginError(
+                .unsupported, "MiniCPM with experts (\"num_experts\" above 0) has no family here", at: "config.json")
         }
         embeddingScale = try config.double("scale_emb", default: 1)
-        residualScale = try config.double("scale_depth", default: Double(decoder.layers).squareRoot())
+        residualScale =
+            try config.double("scale_depth", default: Double(decoder.layers).squareRoot())
             / Double(decoder.layers).squareRoot()
         logitScale = try config.double("dim_model_base", default: Double(decoder.hidden)) / Double(decoder.hidden)
         attentionBias = try config.bool("attention_bias", default: false)
@@ -31,7 +33,8 @@ struct MiniCPM: ModelFamily {
     func rename(_ name: String) -> String? { decoder.rename(name) }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
             * embeddingScale
         var attention = SelfAttention(decoder, bias: attentionBias)

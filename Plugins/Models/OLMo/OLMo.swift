@@ -21,7 +21,8 @@ struct OLMo: ModelFamily {
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
         let ones = g.constant([Float](repeating: 1, count: decoder.hidden), [decoder.hidden])
         func norm(_ x: Tensor) -> Tensor { g.emit1("layer_norm", [x, ones], [("eps", .float(1e-5))]) }
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         var attention = SelfAttention(decoder, bias: hasBias)
         attention.outputHasBias = hasBias

@@ -18,14 +18,16 @@ struct OLMo2: ModelFamily {
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
         func norm(_ name: String, _ x: Tensor) -> Tensor { g.rmsNorm(name, x, eps: decoder.eps) }
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         var attention = SelfAttention(decoder, bias: hasBias)
         attention.outputHasBias = hasBias
         attention.wholeNorm = norm
         for i in 0..<decoder.layers {
             x = g.block("model.layers.\(i)") {
-                let y = x + norm("post_attention_layernorm", g.selfAttention("self_attn", x, attention, layer: i, inputs))
+                let y =
+                    x + norm("post_attention_layernorm", g.selfAttention("self_attn", x, attention, layer: i, inputs))
                 return y + norm("post_feedforward_layernorm", g.gatedMLP("mlp", y, inner: decoder.inner, g.silu))
             }
         }

@@ -30,7 +30,8 @@ struct OLMoE: ModelFamily {
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
         func norm(_ name: String, _ x: Tensor) -> Tensor { g.rmsNorm(name, x, eps: decoder.eps) }
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         var attention = SelfAttention(decoder, bias: hasBias)
         attention.outputHasBias = hasBias

@@ -21,7 +21,8 @@ struct Phi3: ModelFamily {
     func rename(_ name: String) -> String? { decoder.rename(name) }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         var attention = SelfAttention(decoder)
         attention.packed = "qkv_proj"

@@ -60,7 +60,8 @@ struct Qwen: ModelFamily {
                 let y = x + g.linear("attn.c_proj", a, hidden, bias: hasBias)
                 return y
                     + g.gatedMLP(
-                        "mlp", g.rmsNorm("ln_2", y, eps: eps), inner: inner, bias: hasBias, names: ("w2", "w1", "c_proj"),
+                        "mlp", g.rmsNorm("ln_2", y, eps: eps), inner: inner, bias: hasBias,
+                        names: ("w2", "w1", "c_proj"),
                         g.silu)
             }
         }

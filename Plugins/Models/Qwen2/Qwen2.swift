@@ -19,7 +19,8 @@ struct Qwen2: ModelFamily {
     func rename(_ name: String) -> String? { decoder.rename(name) }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         for i in 0..<decoder.layers {
             x = g.block("model.layers.\(i)") {

@@ -25,7 +25,8 @@ struct Adafactor: Optimizer {
         isTorch = form == "torch"
         guard isTorch || form == "transformers", clip > 0 else {
             throw PluginError(
-                .invalid, "form is \"\(form)\", wanted transformers or torch; clip_threshold is \(clip), wanted above 0",
+                .invalid,
+                "form is \"\(form)\", wanted transformers or torch; clip_threshold is \(clip), wanted above 0",
                 at: "optimizer settings")
         }
     }

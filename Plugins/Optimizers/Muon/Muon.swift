@@ -18,7 +18,8 @@ struct Muon: Optimizer {
         let adjust = try read.string("adjust_lr_fn", default: "match_rms_adamw")
         guard ["original", "match_rms_adamw"].contains(adjust), (1...20).contains(iterations) else {
             throw PluginError(
-                .invalid, "adjust_lr_fn is \"\(adjust)\", wanted original or match_rms_adamw; ns_steps is \(iterations), wanted 1 to 20",
+                .invalid,
+                "adjust_lr_fn is \"\(adjust)\", wanted original or match_rms_adamw; ns_steps is \(iterations), wanted 1 to 20",
                 at: "optimizer settings")
         }
         matchesAdamW = adjust == "match_rms_adamw"
@@ -30,7 +31,8 @@ struct Muon: Optimizer {
     private func usesAdam(_ shape: [Int]) -> Bool { shape.count < 2 || !isMatrix }
 
     func states(shape: [Int]) -> [OptimizerState] {
-        usesAdam(shape) ? ["exp_avg", "exp_avg_sq"].map { OptimizerState($0, shape) } : [OptimizerState("momentum_buffer", shape)]
+        usesAdam(shape)
+            ? ["exp_avg", "exp_avg_sq"].map { OptimizerState($0, shape) } : [OptimizerState("momentum_buffer", shape)]
     }
 
     func update(_ u: UpdateInputs) -> (parameter: Tensor, states: [Tensor]) {
@@ -50,7 +52,8 @@ struct Muon: Optimizer {
     /// What the rate is multiplied by: for AdamW's typical length of an update (Liu et al., 2.2), or for a unit spectral norm.
     private func rateFactor(_ rows: Int, _ columns: Int) -> Double {
         matchesAdamW
-            ? 0.2 * Double(max(rows, columns)).squareRoot() : max(1, Double(rows) / Double(max(1, columns))).squareRoot()
+            ? 0.2 * Double(max(rows, columns)).squareRoot()
+            : max(1, Double(rows) / Double(max(1, columns))).squareRoot()
     }
 
     /// U Vᵀ of x = U S Vᵀ, nearly: x ← a x + (b x xᵀ + c (x xᵀ)²) x brings all singular values close to 1.

@@ -39,7 +39,8 @@ package struct BitsAndBytes: Quantizer {
     }
 
     package func quantize(
-        _ name: String, _ weight: UnsafeBufferPointer<Float>, rows: Int, columns: Int, statistics: UnsafePointer<Float>?,
+        _ name: String, _ weight: UnsafeBufferPointer<Float>, rows: Int, columns: Int,
+        statistics: UnsafePointer<Float>?,
         to out: UnsafeMutableRawBufferPointer
     ) throws {
         let (scales, codes) = (Self.blockScales(weight, block), out)
@@ -63,7 +64,9 @@ package struct BitsAndBytes: Quantizer {
             inPieces(blocks) { range in
                 for i in range {
                     var largest: Float = 0
-                    for j in i * block..<min(shared.weight.count, (i + 1) * block) { largest = max(largest, shared.weight[j].magnitude) }
+                    for j in i * block..<min(shared.weight.count, (i + 1) * block) {
+                        largest = max(largest, shared.weight[j].magnitude)
+                    }
                     shared.scales[i] = largest
                 }
             }
@@ -71,7 +74,8 @@ package struct BitsAndBytes: Quantizer {
         }
     }
 
-    private func encode(_ weight: UnsafeBufferPointer<Float>, _ scales: [Float], to out: UnsafeMutableRawBufferPointer) {
+    private func encode(_ weight: UnsafeBufferPointer<Float>, _ scales: [Float], to out: UnsafeMutableRawBufferPointer)
+    {
         let (codebook, block) = (codebook, block)
         let target = SharedBytes(weight: weight, out: out)
         Self.inPieces(scales.count) { range in

@@ -36,7 +36,9 @@ enum DoubleQuantization {
             let range = start..<min(scales.count, start + block)
             var largest: Float = 0
             for i in range { largest = max(largest, (scales[i] - mean).magnitude) }
-            for i in range { scales[i] = map[Int(code((scales[i] - mean) / (largest == 0 ? 1 : largest)))] * largest + mean }
+            for i in range {
+                scales[i] = map[Int(code((scales[i] - mean) / (largest == 0 ? 1 : largest)))] * largest + mean
+            }
         }
     }
 

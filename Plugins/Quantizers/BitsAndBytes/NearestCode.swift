@@ -16,7 +16,9 @@ struct NearestCode: Sendable {
     static let fp4 = NearestCode(Codebook4.fp4, order: [11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3])
 
     /// Code of `x`, by four halvings of the borders.
-    @inline(__always) static func code(_ x: Float, _ borders: UnsafePointer<Float>, _ order: UnsafePointer<UInt8>) -> UInt8 {
+    @inline(__always) static func code(_ x: Float, _ borders: UnsafePointer<Float>, _ order: UnsafePointer<UInt8>)
+        -> UInt8
+    {
         var at = 0
         if x > borders[7] { at = 8 }
         if x > borders[at + 3] { at += 4 }

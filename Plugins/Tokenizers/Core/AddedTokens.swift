@@ -32,7 +32,8 @@ struct AddedTokens: Sendable {
         guard let first = content.first else { return }
         guard content.count <= Limits.addedTokenBytes else {
             throw TokenizerError(
-                .tooLarge, "the added token \(token.id) has \(content.count) bytes; at most \(Limits.addedTokenBytes) are taken",
+                .tooLarge,
+                "the added token \(token.id) has \(content.count) bytes; at most \(Limits.addedTokenBytes) are taken",
                 in: "added tokens")
         }
         try trie.insert(content, Int32(tokens.count))

@@ -34,7 +34,8 @@ struct ByteTrie: Sendable {
                 continue
             }
             guard values.count < Self.maximumNodes else {
-                throw TokenizerError(.tooLarge, "its pieces have more than 16 million distinct prefixes", in: "vocabulary")
+                throw TokenizerError(
+                    .tooLarge, "its pieces have more than 16 million distinct prefixes", in: "vocabulary")
             }
             if edges * 4 >= keys.count * 3 { grow() }
             let next = UInt32(values.count)

@@ -79,7 +79,8 @@ enum GGUFVocabulary {
                 let pre = keys["pre"]?.string ?? "default"
                 guard let patterns = SplitPatterns.named(pre) else {
                     throw TokenizerError(
-                        .unsupported, "tokenizer.ggml.pre \(pre.debugDescription) names no pattern that is known here", in: file)
+                        .unsupported, "tokenizer.ggml.pre \(pre.debugDescription) names no pattern that is known here",
+                        in: file)
                 }
                 parts.preTokenizer = try SplitPatterns.preTokenizer(patterns, in: file)
                 parts.bytePair.ignoresMerges = SplitPatterns.ignoresMerges(pre)
@@ -100,7 +101,8 @@ enum GGUFVocabulary {
             default:
                 throw TokenizerError(
                     .unsupported,
-                    "tokenizer.ggml.model is \(model.debugDescription); wanted gpt2, llama, t5, bert or gemma4", in: file)
+                    "tokenizer.ggml.model is \(model.debugDescription); wanted gpt2, llama, t5, bert or gemma4",
+                    in: file)
             }
             try readSpecials(model, into: &parts)
         }
@@ -177,9 +179,10 @@ enum GGUFVocabulary {
                 normalizer.map = try CharsMap(map.map { UInt8(truncatingIfNeeded: $0) }, in: file)
             }
             parts.normalizer = .sentencePiece(normalizer)
-            let reserved = Set((0..<count).filter { id in
-                types.indices.contains(id) && types[id] != 1 && types[id] != TokenType.userDefined
-            })
+            let reserved = Set(
+                (0..<count).filter { id in
+                    types.indices.contains(id) && types[id] != 1 && types[id] != TokenType.userDefined
+                })
             parts.setSentencePiece(
                 isUnigram: isUnigram, scores: Array(scores[..<count]), reserved: reserved, userDefined: [],
                 addsDummyPrefix: normalizer.addsDummyPrefix)
@@ -203,7 +206,8 @@ enum GGUFVocabulary {
         private func readSpecials(_ model: String, into parts: inout TokenizerParts) throws(TokenizerError) {
             let names = [
                 "bos_token_id": "bos", "eos_token_id": "eos", "unknown_token_id": "unk", "padding_token_id": "pad",
-                "seperator_token_id": "sep", "separator_token_id": "sep", "cls_token_id": "cls", "mask_token_id": "mask",
+                "seperator_token_id": "sep", "separator_token_id": "sep", "cls_token_id": "cls",
+                "mask_token_id": "mask",
                 "eot_token_id": "eot",
             ]
             for (key, role) in names {

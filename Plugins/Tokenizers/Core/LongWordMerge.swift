@@ -32,7 +32,8 @@ struct LongWordMerge<Rule: MergeRule> {
     /// - Parameter isFrozen: whether the symbol at this index may not merge.
     /// - Returns: the ids that are left and where each starts.
     mutating func run(frozen: Set<Int32>) -> (ids: [Int32], starts: [Int32]) {
-        for index in 0..<ids.count where frozen.isEmpty || !(frozen.contains(Int32(index)) || frozen.contains(Int32(index) + 1)) {
+        for index in 0..<ids.count
+        where frozen.isEmpty || !(frozen.contains(Int32(index)) || frozen.contains(Int32(index) + 1)) {
             push(index)
         }
         while let rank = ranks.pop() {

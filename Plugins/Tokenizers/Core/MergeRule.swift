@@ -129,7 +129,8 @@ final class PairMerges: MergeRule, @unchecked Sendable {
         let capacity = max(count, storage.pointee.mergedCapacity * 2)
         let new = UnsafeMutablePointer<Int32>.allocate(capacity: capacity)
         new.update(from: storage.pointee.merged, count: storage.pointee.mergedCapacity)
-        (new + storage.pointee.mergedCapacity).initialize(repeating: -1, count: capacity - storage.pointee.mergedCapacity)
+        (new + storage.pointee.mergedCapacity).initialize(
+            repeating: -1, count: capacity - storage.pointee.mergedCapacity)
         storage.pointee.merged.deallocate()
         storage.pointee.merged = new
         storage.pointee.mergedCapacity = capacity

@@ -66,10 +66,11 @@ final class PairwiseEncoder: @unchecked Sendable {
             }
             steps[id] = Step(rank: rank, left: left, right: right, length: Int32(bytes.count))
         }
-        return inOrder && steps.allSatisfy { step in
-            step.rank < 0 || step.rank == unmade
-                || steps[Int(step.left)].rank < step.rank && steps[Int(step.right)].rank < step.rank
-        }
+        return inOrder
+            && steps.allSatisfy { step in
+                step.rank < 0 || step.rank == unmade
+                    || steps[Int(step.left)].rank < step.rank && steps[Int(step.right)].rank < step.rank
+            }
     }
 
     /// Finds the pair that makes each piece of a rank file: the two pieces that all earlier merges leave of it. Nil where
@@ -92,7 +93,9 @@ final class PairwiseEncoder: @unchecked Sendable {
                     fit(left, right, before: rank, pairs, steps)
                 {
                     steps[id] = Step(rank: rank, left: left, right: right, length: Int32(bytes.count))
-                    guard (try? pairs.add(left, right, Merge(rank: UInt32(rank), id: Int32(id)))) != nil else { return nil }
+                    guard (try? pairs.add(left, right, Merge(rank: UInt32(rank), id: Int32(id)))) != nil else {
+                        return nil
+                    }
                     break
                 }
                 cut += 1

@@ -106,7 +106,8 @@ package final class PieceTable: @unchecked Sendable {
     private static func same(_ a: UnsafePointer<UInt8>, _ b: UnsafePointer<UInt8>, _ count: Int) -> Bool {
         func differ<Word: FixedWidthInteger & BitwiseCopyable>(_ at: Int, as: Word.Type) -> Word {
             let (a, b) = (UnsafeRawPointer(a), UnsafeRawPointer(b))
-            return a.loadUnaligned(fromByteOffset: at, as: Word.self) ^ b.loadUnaligned(fromByteOffset: at, as: Word.self)
+            return a.loadUnaligned(fromByteOffset: at, as: Word.self)
+                ^ b.loadUnaligned(fromByteOffset: at, as: Word.self)
         }
         if count > 16 { return memcmp(a, b, count) == 0 }
         if count >= 8 { return differ(0, as: UInt64.self) | differ(count &- 8, as: UInt64.self) == 0 }

@@ -24,9 +24,11 @@ extension PluginTokenizer {
     }
 
     public init(source: TokenizerSource) throws {
-        self.init(core: OpenTokenizer(tokenizer: try reporting { () throws(TokenizerError) in
-            try TextTokenizer(TokenizerFiles(source.files))
-        }))
+        self.init(
+            core: OpenTokenizer(
+                tokenizer: try reporting { () throws(TokenizerError) in
+                    try TextTokenizer(TokenizerFiles(source.files))
+                }))
     }
 
     public func encode(_ text: UnsafeBufferPointer<UInt8>, _ options: EncodeOptions) throws -> [Int32] {

@@ -39,7 +39,10 @@ indirect enum PreTokenizer: Sendable {
             try split(&words, .removed, true) { text, range, found in Self.findWords(text, range, found) }
         case .metaspace(let mark, let prepend, let splits):
             Self.metaspace(&words, mark, prepend, isFirst: isFirst)
-            if splits { try PreTokenizer.literal(mark, .mergedWithNext, inverted: false).apply(&words, isFirst: isFirst, matcher) }
+            if splits {
+                try PreTokenizer.literal(mark, .mergedWithNext, inverted: false).apply(
+                    &words, isFirst: isFirst, matcher)
+            }
         case .byteLevel(let addsSpace, let pattern, let spells):
             if addsSpace {
                 Self.rewrite(&words) { text, out in

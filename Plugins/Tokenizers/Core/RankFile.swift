@@ -8,7 +8,8 @@ enum RankFile {
     static func looksLikeOne(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         let line = bytes.prefix(400).prefix { $0 != 0x0A }
         guard line.count < 400, let space = line.lastIndex(of: 0x20), space > line.startIndex else { return false }
-        return Base64.decoded(line[..<space]) != nil && line[(space + 1)...].allSatisfy { $0 &- 0x30 < 10 || $0 == 0x0D }
+        return Base64.decoded(line[..<space]) != nil
+            && line[(space + 1)...].allSatisfy { $0 &- 0x30 < 10 || $0 == 0x0D }
     }
 
     static func read(_ name: String, _ files: TokenizerFiles, into parts: inout TokenizerParts) throws(TokenizerError) {
@@ -32,7 +33,9 @@ enum RankFile {
                 id = id * 10 + Int(digit - 0x30)
             }
             piece.removeAll(keepingCapacity: true)
-            guard space + 1 < text.endIndex, Base64.append(text[..<space], to: &piece) else { throw malformed(name, line) }
+            guard space + 1 < text.endIndex, Base64.append(text[..<space], to: &piece) else {
+                throw malformed(name, line)
+            }
             try parts.pieces.set(piece, id: id)
         }
         let count = parts.pieces.count
@@ -51,7 +54,8 @@ enum RankFile {
     }
 
     private static func malformed(_ name: String, _ line: Int) -> TokenizerError {
-        TokenizerError(.malformed, "a line must hold a piece in base64, a space and its rank", in: "\(name), line \(line)")
+        TokenizerError(
+            .malformed, "a line must hold a piece in base64, a space and its rank", in: "\(name), line \(line)")
     }
 }
 
@@ -95,8 +99,10 @@ private struct KnownRanks {
         case 200_000:
             pattern = SplitPatterns.o200k
             addsBOS = true
-            specials = ["<|begin_of_text|>", "<|end_of_text|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>",
-                "<|header_start|>", "<|header_end|>", "<|eom|>", "<|eot|>"]
+            specials = [
+                "<|begin_of_text|>", "<|end_of_text|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>",
+                "<|header_start|>", "<|header_end|>", "<|eom|>", "<|eot|>",
+            ]
             roles = ["bos": "<|begin_of_text|>", "eos": "<|end_of_text|>", "eot": "<|eot|>"]
         case 199_998:
             pattern = SplitPatterns.o200k

@@ -91,7 +91,9 @@ final class WordCache {
     }
 
     func store(_ key: UInt64, _ word: UnsafeBufferPointer<UInt8>, _ found: ArraySlice<Int32>) {
-        guard word.count <= Self.maximumBytes, found.count <= Self.maximumIDs, let base = word.baseAddress else { return }
+        guard word.count <= Self.maximumBytes, found.count <= Self.maximumIDs, let base = word.baseAddress else {
+            return
+        }
         let slot = Int(key >> 40) & (Self.slots - 1)
         entries[slot] = Entry(hash: key, bytes: UInt8(word.count), ids: UInt8(found.count))
         (text + slot * Self.maximumBytes).update(from: base, count: word.count)

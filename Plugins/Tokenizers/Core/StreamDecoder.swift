@@ -214,7 +214,9 @@ struct EdgeStripper {
     static func strip(_ piece: inout [UInt8], _ content: [UInt8], start: Int, stop: Int) {
         if content.isEmpty { return }
         var piecePart = piece[...]
-        for _ in 0..<max(0, min(start, piece.count)) where piecePart.starts(with: content) { piecePart.removeFirst(content.count) }
+        for _ in 0..<max(0, min(start, piece.count)) where piecePart.starts(with: content) {
+            piecePart.removeFirst(content.count)
+        }
         for _ in 0..<max(0, min(stop, piece.count)) where piecePart.count >= content.count {
             if piecePart.suffix(content.count).elementsEqual(content) { piecePart.removeLast(content.count) }
         }

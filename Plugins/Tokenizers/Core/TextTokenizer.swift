@@ -71,7 +71,8 @@ package final class TextTokenizer: Sendable {
     ) throws(TokenizerError) -> [Int32] {
         guard text.count <= Limits.textBytes else {
             throw TokenizerError(
-                .tooLarge, "the text has \(text.count) bytes; at most \(Limits.textBytes) are encoded at once", in: "text")
+                .tooLarge, "the text has \(text.count) bytes; at most \(Limits.textBytes) are encoded at once",
+                in: "text")
         }
         let scratch = try pool.take()
         defer { pool.give(scratch) }

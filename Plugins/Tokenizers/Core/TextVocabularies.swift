@@ -72,7 +72,9 @@ enum VocabularyAndMerges {
 /// Reads vocab.txt, WordPiece's list of pieces, one a line (google-research/bert).
 enum WordVocabulary {
     static func read(_ files: TokenizerFiles, into parts: inout TokenizerParts) throws(TokenizerError) {
-        guard let bytes = files["vocab.txt"] else { throw TokenizerError(.missingFile, "is not there", in: "vocab.txt") }
+        guard let bytes = files["vocab.txt"] else {
+            throw TokenizerError(.missingFile, "is not there", in: "vocab.txt")
+        }
         guard UTF8Text.isValid(bytes) else { throw TokenizerError(.malformed, "is not UTF-8", in: "vocab.txt") }
         parts.kind = "WordPiece"
         parts.pieces = PieceTable(expecting: bytes.count / 8, bytes: bytes.count)
@@ -88,7 +90,9 @@ enum WordVocabulary {
         let config = try files.document("tokenizer_config.json")
         let lowercases = config?["do_lower_case"]?.bool ?? true
         setBERT(lowercases: lowercases, stripsAccents: config?["strip_accents"]?.bool ?? lowercases, into: &parts)
-        for (role, name) in [("unk", "[UNK]"), ("cls", "[CLS]"), ("sep", "[SEP]"), ("pad", "[PAD]"), ("mask", "[MASK]")] {
+        for (role, name) in [
+            ("unk", "[UNK]"), ("cls", "[CLS]"), ("sep", "[SEP]"), ("pad", "[PAD]"), ("mask", "[MASK]"),
+        ] {
             guard let id = parts.id(name) else { continue }
             parts.specials[role] = id
             try parts.add(AddedToken(content: Array(name.utf8), id: id, isSpecial: true))

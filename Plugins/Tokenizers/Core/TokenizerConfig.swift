@@ -18,7 +18,8 @@ enum TokenizerConfig {
         }
         if parts.specials.ids.isEmpty { guess(&parts) }
         if parts.specials["eot"] == nil {
-            parts.specials["eot"] = ["<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>"].lazy.compactMap(parts.id).first
+            parts.specials["eot"] =
+                ["<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>"].lazy.compactMap(parts.id).first
         }
         beginAndEnd(config, format, &parts)
     }
@@ -49,7 +50,8 @@ enum TokenizerConfig {
         let names = [
             "bos": ["<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>"],
             "eos": ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"],
-            "unk": ["<unk>", "[UNK]"], "pad": ["<pad>", "[PAD]"], "cls": ["[CLS]"], "sep": ["[SEP]"], "mask": ["[MASK]"],
+            "unk": ["<unk>", "[UNK]"], "pad": ["<pad>", "[PAD]"], "cls": ["[CLS]"], "sep": ["[SEP]"],
+            "mask": ["[MASK]"],
         ]
         let ids = Dictionary(parts.added.map { ($0.content, $0.id) }, uniquingKeysWith: { first, _ in first })
         for (role, candidates) in names {

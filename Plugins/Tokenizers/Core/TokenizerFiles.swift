@@ -43,7 +43,8 @@ package enum TokenizerFormat: Equatable, Sendable {
             return .tekken(tekken.name)
         }
         if let ranks = files.first(endingIn: ".tiktoken") { return .tiktoken(ranks.name) }
-        if let model = files.files.first(where: { $0.name.hasPrefix("tokenizer.model") || $0.name.hasSuffix(".model") }) {
+        if let model = files.files.first(where: { $0.name.hasPrefix("tokenizer.model") || $0.name.hasSuffix(".model") })
+        {
             // Llama 3 ships a rank file under SentencePiece's name.
             return RankFile.looksLikeOne(model.bytes) ? .tiktoken(model.name) : .sentencePiece
         }

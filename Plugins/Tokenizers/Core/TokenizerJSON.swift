@@ -101,7 +101,8 @@ enum TokenizerJSON {
             throw TokenizerError(.malformed, String(describing: error), in: file)
         }
         try readAdded(settings["added_tokens"] ?? .null, into: &parts)
-        try TokenizerJSONParts(file: file).readPostProcessor(settings["post_processor"] ?? .null, depth: 0, into: &parts)
+        try TokenizerJSONParts(file: file).readPostProcessor(
+            settings["post_processor"] ?? .null, depth: 0, into: &parts)
     }
 
     private static func readModel(

@@ -89,7 +89,8 @@ struct TokenizerJSONParts {
     /// Whether the last step spells the words in GPT-2's alphabet, and no other does.
     private func endsInByteLevel(_ value: JSON, _ depth: Int) -> Bool {
         if value["type"]?.string == "ByteLevel" { return true }
-        guard value["type"]?.string == "Sequence", depth < 4, let list = value["pretokenizers"]?.array, let last = list.last
+        guard value["type"]?.string == "Sequence", depth < 4, let list = value["pretokenizers"]?.array,
+            let last = list.last
         else { return false }
         return endsInByteLevel(last, depth + 1) && !list.dropLast().contains { endsInByteLevel($0, depth + 1) }
     }
@@ -147,7 +148,8 @@ struct TokenizerJSONParts {
         case "Fuse": return [.fuse]
         case "Replace":
             guard let literal = try pattern(value["pattern"]).literal else {
-                throw TokenizerError(.unsupported, "a decoder that replaces a regular expression is not known here", in: file)
+                throw TokenizerError(
+                    .unsupported, "a decoder that replaces a regular expression is not known here", in: file)
             }
             return [.replace(literal, with: character(value["content"], ""))]
         case "Strip":

@@ -57,7 +57,8 @@ struct TokenizerParts {
             var sawOther = false
             var at = 0
             while at < bytes.count {
-                let isSpace = at + 2 < bytes.count && bytes[at] == 0xE2 && bytes[at + 1] == 0x96 && bytes[at + 2] == 0x81
+                let isSpace =
+                    at + 2 < bytes.count && bytes[at] == 0xE2 && bytes[at + 1] == 0x96 && bytes[at + 2] == 0x81
                 if isSpace, sawOther { return false }
                 if !isSpace { sawOther = true }
                 at += isSpace ? 3 : 1

@@ -27,7 +27,9 @@ struct LoRA: Tuner {
             throw PluginError(.unsupported, "use_dora is not there with PiSSA's start", at: "lora settings")
         }
         guard defaultRank >= 1, dropout >= 0, dropout < 1 else {
-            throw PluginError(.invalid, "rank \(defaultRank) must be at least 1 and dropout \(dropout) in 0 ..< 1", at: "lora settings")
+            throw PluginError(
+                .invalid, "rank \(defaultRank) must be at least 1 and dropout \(dropout) in 0 ..< 1",
+                at: "lora settings")
         }
     }
 
@@ -44,7 +46,8 @@ struct LoRA: Tuner {
     private func rank(_ site: String) throws -> Int {
         let rank = rankPatterns.value(site).flatMap { Int(exactly: $0) } ?? defaultRank
         guard rank >= 1 else {
-            throw PluginError(.invalid, "rank_pattern gives \(site) the rank \(rank), wanted at least 1", at: "lora settings")
+            throw PluginError(
+                .invalid, "rank_pattern gives \(site) the rank \(rank), wanted at least 1", at: "lora settings")
         }
         return rank
     }
@@ -54,7 +57,9 @@ struct LoRA: Tuner {
         let (a, b) = ("lora_A.weight", "lora_B.weight")
         if start == .principal { return try principal(name, rank, inWidth, outWidth) }
         let low = [
-            TrainedTensor(a, [rank, inWidth], initial: start == .gaussian ? "normal:\(1 / Double(rank))" : "kaiming_uniform", group: "a"),
+            TrainedTensor(
+                a, [rank, inWidth], initial: start == .gaussian ? "normal:\(1 / Double(rank))" : "kaiming_uniform",
+                group: "a"),
             TrainedTensor(b, [outWidth, rank], initial: start == .random ? "kaiming_uniform" : "zeros", group: "b"),
         ]
         return usesDoRA ? low + [TrainedTensor("lora_magnitude_vector", [outWidth], initial: "weight_norm")] : low
@@ -65,7 +70,8 @@ struct LoRA: Tuner {
     private func principal(_ name: String, _ rank: Int, _ inWidth: Int, _ outWidth: Int) throws -> [TrainedTensor] {
         guard rank <= min(inWidth, outWidth) else {
             throw PluginError(
-                .invalid, "\(name) [\(outWidth), \(inWidth)] has fewer singular values than the rank \(rank)", at: "lora settings")
+                .invalid, "\(name) [\(outWidth), \(inWidth)] has fewer singular values than the rank \(rank)",
+                at: "lora settings")
         }
         return [
             TrainedTensor(
@@ -83,7 +89,8 @@ struct LoRA: Tuner {
         let rank = try rank(weight.name)
         let factors = try SingularValues(weight, count: rank).factors(scale: scale(weight.name, rank: rank))
         return [
-            "lora_A.weight": factors.a, "lora_B.weight": factors.b, "start_A.weight": factors.a, "start_B.weight": factors.b,
+            "lora_A.weight": factors.a, "lora_B.weight": factors.b, "start_A.weight": factors.a,
+            "start_B.weight": factors.b,
         ]
     }
 
@@ -122,9 +129,12 @@ struct LoRA: Tuner {
         }
         return [
             "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": settings["base_model"] ?? .null,
-            "r": .int(Int64(parts * defaultRank)), "lora_alpha": Self.number(alpha), "lora_dropout": .double(dropout), "bias": "none",
-            "fan_in_fan_out": false, "inference_mode": true, "use_rslora": .bool(usesRSLoRA), "use_dora": .bool(usesDoRA),
-            "target_modules": settings["target_modules"] ?? .null, "modules_to_save": settings["modules_to_save"] ?? .null,
+            "r": .int(Int64(parts * defaultRank)), "lora_alpha": Self.number(alpha), "lora_dropout": .double(dropout),
+            "bias": "none",
+            "fan_in_fan_out": false, "inference_mode": true, "use_rslora": .bool(usesRSLoRA),
+            "use_dora": .bool(usesDoRA),
+            "target_modules": settings["target_modules"] ?? .null,
+            "modules_to_save": settings["modules_to_save"] ?? .null,
             "rank_pattern": times(settings["rank_pattern"], Double(parts)),
             "alpha_pattern": times(settings["alpha_pattern"], alpha / defaultAlpha), "init_lora_weights": true,
         ]
@@ -134,12 +144,15 @@ struct LoRA: Tuner {
 
     static func settings(adapterConfig config: JSON) throws -> JSON {
         guard config["peft_type"]?.string == "LORA" else {
-            throw PluginError(.unsupported, "peft_type is \(config["peft_type"]?.text() ?? "missing"), wanted \"LORA\"", at: "adapter_config.json")
+            throw PluginError(
+                .unsupported, "peft_type is \(config["peft_type"]?.text() ?? "missing"), wanted \"LORA\"",
+                at: "adapter_config.json")
         }
         return [
             "rank": config["r"] ?? 8, "alpha": config["lora_alpha"] ?? 8, "dropout": config["lora_dropout"] ?? 0,
             "use_rslora": config["use_rslora"] ?? false, "use_dora": config["use_dora"] ?? false,
-            "target_modules": config["target_modules"] ?? .null, "base_model": config["base_model_name_or_path"] ?? .null,
+            "target_modules": config["target_modules"] ?? .null,
+            "base_model": config["base_model_name_or_path"] ?? .null,
             "modules_to_save": config["modules_to_save"] ?? .null, "rank_pattern": config["rank_pattern"] ?? [:],
             "alpha_pattern": config["alpha_pattern"] ?? [:],
         ]
@@ -161,7 +174,8 @@ private enum Start {
         case _ where name.hasPrefix("pissa_niter_"): self = .principal
         default:
             throw PluginError(
-                .unsupported, "init_weights is \"\(name)\", wanted true, false, gaussian, pissa or pissa_niter_N", at: "lora settings")
+                .unsupported, "init_weights is \"\(name)\", wanted true, false, gaussian, pissa or pissa_niter_N",
+                at: "lora settings")
         }
     }
 }
@@ -173,12 +187,14 @@ private struct SitePatterns {
     init(_ json: JSON?, _ key: String) throws {
         entries = try (json?.object ?? JSONObject()).map { name, value in
             guard let number = value.double else {
-                throw PluginError(.invalid, "\(key) gives \(name) \(value.text().prefix(40)), wanted a number", at: "lora settings")
+                throw PluginError(
+                    .invalid, "\(key) gives \(name) \(value.text().prefix(40)), wanted a number", at: "lora settings")
             }
             do {
                 return (try Regex("(.*\\.)?(\(name))"), number)
             } catch {
-                throw PluginError(.invalid, "\(key) holds \"\(name)\", which is no regular expression: \(error)", at: "lora settings")
+                throw PluginError(
+                    .invalid, "\(key) holds \"\(name)\", which is no regular expression: \(error)", at: "lora settings")
             }
         }
     }

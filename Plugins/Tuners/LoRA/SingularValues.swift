@@ -21,7 +21,8 @@ struct SingularValues {
         let (squares, vectors) = try lapack.largestEigenvectors(gram, side: side, count: count)
         let values = squares.map { max(0, $0).squareRoot() }
         let largest = values.first ?? 0
-        let others = lapack.product(w, rows: inWidth, columns: outWidth, transposes: !isWide, vectors, side: side, count: count)
+        let others = lapack.product(
+            w, rows: inWidth, columns: outWidth, transposes: !isWide, vectors, side: side, count: count)
         let otherSide = max(inWidth, outWidth)
         let known = (0..<count).map { Array(vectors[$0 * side..<($0 + 1) * side]) }
         let projected = (0..<count).map { i in
@@ -54,14 +55,18 @@ private struct LAPACK: @unchecked Sendable {
     typealias Reals = UnsafeMutablePointer<Double>
     typealias Wholes = UnsafeMutablePointer<Int32>
     // The last arguments are the lengths of the texts, as Fortran passes them.
-    private typealias Update = @convention(c) (Character, Character, Whole, Whole, Real, Real, Whole, Real, Reals, Whole, Int, Int) -> Void
-    private typealias Product = @convention(c) (
-        Character, Character, Whole, Whole, Whole, Real, Real, Whole, Real, Whole, Real, Reals, Whole, Int, Int
-    ) -> Void
-    private typealias Eigen = @convention(c) (
-        Character, Character, Character, Whole, Reals, Whole, Real, Real, Whole, Whole, Real, Wholes, Reals, Reals, Whole, Wholes,
-        Reals, Whole, Wholes, Whole, Wholes, Int, Int, Int
-    ) -> Void
+    private typealias Update =
+        @convention(c) (Character, Character, Whole, Whole, Real, Real, Whole, Real, Reals, Whole, Int, Int) -> Void
+    private typealias Product =
+        @convention(c) (
+            Character, Character, Whole, Whole, Whole, Real, Real, Whole, Real, Whole, Real, Reals, Whole, Int, Int
+        ) -> Void
+    private typealias Eigen =
+        @convention(c) (
+            Character, Character, Character, Whole, Reals, Whole, Real, Real, Whole, Whole, Real, Wholes, Reals, Reals,
+            Whole, Wholes,
+            Reals, Whole, Wholes, Whole, Wholes, Int, Int, Int
+        ) -> Void
 
     static let shared = Result { try LAPACK() }
     private static let library = "liblapack.so.3"
@@ -72,7 +77,8 @@ private struct LAPACK: @unchecked Sendable {
     private init() throws {
         guard let handle = dlopen(Self.library, RTLD_NOW | RTLD_LOCAL) else {
             throw PluginError(
-                .notFound, "cannot be opened, and PiSSA's start needs it; install liblapack3 or liblapacke-dev", at: Self.library)
+                .notFound, "cannot be opened, and PiSSA's start needs it; install liblapack3 or liblapacke-dev",
+                at: Self.library)
         }
         func symbol<Function>(_ name: String, _ type: Function.Type) throws -> Function {
             guard let address = dlsym(handle, name) else {
@@ -106,7 +112,8 @@ private struct LAPACK: @unchecked Sendable {
     }
 
     /// The largest eigenvalues of a symmetric matrix, of which the upper half is read, with their vectors; largest first.
-    func largestEigenvectors(_ matrix: [Double], side: Int, count: Int) throws -> (values: [Double], vectors: [Double]) {
+    func largestEigenvectors(_ matrix: [Double], side: Int, count: Int) throws -> (values: [Double], vectors: [Double])
+    {
         var a = matrix
         let n = [Int32(side)]
         var (found, status) = (Int32(0), Int32(0))
@@ -115,7 +122,8 @@ private struct LAPACK: @unchecked Sendable {
         var support = [Int32](repeating: 0, count: 2 * max(1, count))
         func call(_ work: inout [Double], _ size: Int32, _ whole: inout [Int32], _ wholeSize: Int32) {
             dsyevr(
-                "V", "I", "U", n, &a, n, [0], [0], [Int32(side - count + 1)], n, [0], &found, &values, &vectors, n, &support,
+                "V", "I", "U", n, &a, n, [0], [0], [Int32(side - count + 1)], n, [0], &found, &values, &vectors, n,
+                &support,
                 &work, [size], &whole, [wholeSize], &status, 1, 1, 1)
         }
         var (work, whole) = ([0.0], [Int32(0)])
@@ -125,7 +133,9 @@ private struct LAPACK: @unchecked Sendable {
         whole = [Int32](repeating: 0, count: max(1, wholeSize))
         call(&work, Int32(work.count), &whole, Int32(whole.count))
         guard status == 0, Int(found) == count else {
-            throw PluginError(.error, "dsyevr ended with \(status) and \(found) of \(count) vectors: is the weight finite?", at: "PiSSA")
+            throw PluginError(
+                .error, "dsyevr ended with \(status) and \(found) of \(count) vectors: is the weight finite?",
+                at: "PiSSA")
         }
         let order = (0..<count).reversed()
         return (order.map { values[$0] }, order.flatMap { vectors[$0 * side..<($0 + 1) * side] })

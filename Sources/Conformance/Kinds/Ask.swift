@@ -7,7 +7,8 @@ import PluginKit
 
 extension Case {
     /// What each kind promises, on input of any sort and on input that a run would give it.
-    static let kinds: [Case] = [tables, model, modelGraph, tuner, optimizer, alignment, device, dataset, checkpoint, tokenizer]
+    static let kinds: [Case] =
+        [tables, model, modelGraph, tuner, optimizer, alignment, device, dataset, checkpoint, tokenizer]
         + [tokenizerRoundTrip, logger, hub, quantizer, row]
 
     /// A case that asks every component of `kind`.
@@ -102,11 +103,14 @@ enum Borrowed {
 
     static func lend<Result>(_ bytes: [UInt8], _ body: (mt_bytes) throws -> Result) throws -> Result {
         let size = max(bytes.count, 1)
-        guard let page = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED else {
+        guard let page = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), page != MAP_FAILED
+        else {
             throw Breach("no memory for the input")
         }
         defer { mprotect(page, size, PROT_NONE) }
-        bytes.withUnsafeBytes { page.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(page), byteCount: bytes.count) }
+        bytes.withUnsafeBytes {
+            page.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(page), byteCount: bytes.count)
+        }
         return try body(mt_bytes(data: UnsafeRawPointer(page), size: bytes.count))
     }
 }

@@ -70,7 +70,9 @@ struct Bench {
         }
         // Central differences in double precision: truncation is about step², rounding about 1e-16 / step.
         let step = 1e-6
-        let (ahead, behind) = (try values([loss], moving: direction, by: step), try values([loss], moving: direction, by: -step))
+        let (ahead, behind) = (
+            try values([loss], moving: direction, by: step), try values([loss], moving: direction, by: -step)
+        )
         let numeric = (ahead[0][0] - behind[0][0]) / (2 * step)
         guard abs(analytic - numeric) <= 1e-3 * max(abs(analytic), abs(numeric)) + 1e-6 else {
             throw Breach("\(what): the gradient along a direction is \(analytic), finite differences give \(numeric)")

@@ -6,7 +6,8 @@ import PluginKit
 
 extension Case {
     static let device = kindCase(
-        "device", MT_KIND_DEVICE, claim: "memory keeps what was written, and every op that is supported gives what its reference gives"
+        "device", MT_KIND_DEVICE,
+        claim: "memory keeps what was written, and every op that is supported gives what its reference gives"
     ) { component, _ in
         let table = component.table(mt_device_table())
         guard let found = try Ask.json("enumerate", { table.enumerate(component.context, $0, $1) })?.array else {
@@ -16,7 +17,9 @@ extension Case {
         let device = try Device(component: component.raw)
         let written = (0..<1000).map { Float($0) * 0.5 }
         let buffer = try device.upload(written)
-        guard try buffer.read(Float.self, count: 1000) == written else { throw Breach("memory gave back other numbers than were written") }
+        guard try buffer.read(Float.self, count: 1000) == written else {
+            throw Breach("memory gave back other numbers than were written")
+        }
         guard try device.allocate(4096).read(UInt8.self, count: 4096).allSatisfy({ $0 == 0 }) else {
             throw Breach("new memory is not zeroed")
         }
@@ -39,7 +42,8 @@ private struct DeviceOp: Sendable {
     var integers: [Int: [Double]] = [:]
     var attributes: [(String, AttributeValue)] = []
 
-    static let all: [DeviceOp] = ["add", "sub", "mul", "div", "max", "min"].map { DeviceOp(name: $0, shapes: [[7, 19], [7, 19]]) }
+    static let all: [DeviceOp] =
+        ["add", "sub", "mul", "div", "max", "min"].map { DeviceOp(name: $0, shapes: [[7, 19], [7, 19]]) }
         + [DeviceOp(name: "add", shapes: [[7, 19], [19]]), DeviceOp(name: "mul", shapes: [[7, 19], [7, 1]])]
         + ["neg", "exp", "tanh", "sigmoid", "silu", "gelu", "square"].map { DeviceOp(name: $0, shapes: [[5, 33]]) }
         + [
@@ -53,13 +57,17 @@ private struct DeviceOp: Sendable {
             DeviceOp(name: "matmul", shapes: [[5, 24], [17, 24]], attributes: [("transpose_b", .bool(true))]),
             DeviceOp(name: "transpose", shapes: [[4, 5, 6]], attributes: [("permutation", .ints([2, 0, 1]))]),
             DeviceOp(name: "concat", shapes: [[4, 5], [4, 3]], attributes: [("axis", .int(1))]),
-            DeviceOp(name: "slice", shapes: [[6, 8]], attributes: [("axis", .int(1)), ("start", .int(2)), ("end", .int(7))]),
+            DeviceOp(
+                name: "slice", shapes: [[6, 8]], attributes: [("axis", .int(1)), ("start", .int(2)), ("end", .int(7))]),
             DeviceOp(name: "embedding", shapes: [[9, 16], [5]], integers: [1: [3, 0, 8, -1, 3]]),
             DeviceOp(name: "rope", shapes: [[5, 3, 16], [5], [8]], integers: [1: [0, 1, 2, 70, 900]]),
             DeviceOp(
                 name: "attention", shapes: [[7, 4, 8], [7, 2, 8], [7, 2, 8], [3], [3]],
                 integers: [3: [0, 4, 7], 4: [0, 4, 7]],
-                attributes: [("layer", .int(0)), ("scale", .float(0.35)), ("causal", .bool(true)), ("window", .int(0)), ("softcap", .float(0))]),
+                attributes: [
+                    ("layer", .int(0)), ("scale", .float(0.35)), ("causal", .bool(true)), ("window", .int(0)),
+                    ("softcap", .float(0)),
+                ]),
         ]
 
     /// False when the device does not support the op.
@@ -78,7 +86,8 @@ private struct DeviceOp: Sendable {
         var buffers: [Value: DeviceBuffer] = [:]
         for value in inputs {
             let numbers = bench.numbers[value] ?? []
-            buffers[value] = bench.graph.type(value).element == .i32
+            buffers[value] =
+                bench.graph.type(value).element == .i32
                 ? try device.upload(numbers.map { Int32($0) }) : try device.upload(numbers.map { Float($0) })
         }
         try program.run { buffers[$0] }

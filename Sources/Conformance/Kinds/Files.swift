@@ -7,10 +7,13 @@ import Random
 
 extension Case {
     static let dataset = kindCase(
-        "dataset", MT_KIND_DATASET, claim: "damaged files give rows, damaged rows or a refusal, and always an end; a cursor leads back"
+        "dataset", MT_KIND_DATASET,
+        claim: "damaged files give rows, damaged rows or a refusal, and always an end; a cursor leads back"
     ) { component, _ in
         let table = component.table(mt_dataset_table())
-        try Ask.score("probe of a missing file", try Borrowed.lend("/nonexistent/rows") { table.probe(component.context, $0, mt_bytes()) })
+        try Ask.score(
+            "probe of a missing file",
+            try Borrowed.lend("/nonexistent/rows") { table.probe(component.context, $0, mt_bytes()) })
         var none: OpaquePointer?
         try Ask.refusal("open of a missing file") { error in
             try Borrowed.lend("/nonexistent/rows") { path in
@@ -29,7 +32,8 @@ extension Case {
     }
 
     static let checkpoint = kindCase(
-        "checkpoint", MT_KIND_CHECKPOINT, claim: "truncated and changed files are refused or stay within their bounds; what is written is read back"
+        "checkpoint", MT_KIND_CHECKPOINT,
+        claim: "truncated and changed files are refused or stay within their bounds; what is written is read back"
     ) { component, _ in
         let table = component.table(mt_checkpoint_table())
         let score = try Borrowed.lend("/nonexistent/model") { table.probe(component.context, $0) }
@@ -64,7 +68,8 @@ enum SuiteFiles {
     static let checkpoints: [(String, [UInt8])] = [("model.safetensors", safetensors), ("model.gguf", gguf)]
 
     private static let safetensors: [UInt8] = {
-        let header = #"{"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}}"#
+        let header =
+            #"{"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]}}"#
         let padded = Array((header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)).utf8)
         return little(UInt64(padded.count)) + padded + (0..<32).map { UInt8($0) }
     }()
@@ -89,7 +94,10 @@ enum SuiteFiles {
 
     /// The file itself, cut at many places, with bytes changed, and files that have nothing to do with it.
     static func damaged(_ whole: [UInt8]) -> [(String, [UInt8])] {
-        var all = [("whole", whole), ("empty", []), ("not UTF-8", [0xFF, 0xFE, 0x00, 0x80, 0x0A]), ("zeros", [UInt8](repeating: 0, count: 300))]
+        var all = [
+            ("whole", whole), ("empty", []), ("not UTF-8", [0xFF, 0xFE, 0x00, 0x80, 0x0A]),
+            ("zeros", [UInt8](repeating: 0, count: 300)),
+        ]
         for part in 1..<16 where part * whole.count / 16 > 0 {
             all.append(("cut to \(part * whole.count / 16) bytes", Array(whole.prefix(part * whole.count / 16))))
         }
@@ -131,7 +139,9 @@ private struct DatasetSuite {
         guard score > 0 else { return }
         var rows: OpaquePointer?
         let isOpen = try Ask.accepts("\(what): open") { error in
-            try Borrowed.lend(path) { path in try Borrowed.lend("{}") { table.open(component.context, path, $0, &rows, error) } }
+            try Borrowed.lend(path) { path in
+                try Borrowed.lend("{}") { table.open(component.context, path, $0, &rows, error) }
+            }
         }
         guard isOpen else { return }
         defer { table.close(component.context, rows) }
@@ -212,15 +222,21 @@ private struct CheckpointSuite {
         return try (0..<table.tensor_count(component.context, checkpoint)).map { index in
             var entry = mt_tensor_entry()
             entry.struct_size = UInt32(MemoryLayout<mt_tensor_entry>.size)
-            try Ask.demand("\(what): tensor \(index)") { table.tensor(component.context, checkpoint, index, &entry, $0) }
-            guard files.indices.contains(Int(entry.file)) else { throw Breach("\(what): tensor \(index) lies in file \(entry.file)") }
+            try Ask.demand("\(what): tensor \(index)") {
+                table.tensor(component.context, checkpoint, index, &entry, $0)
+            }
+            guard files.indices.contains(Int(entry.file)) else {
+                throw Breach("\(what): tensor \(index) lies in file \(entry.file)")
+            }
             let file = files[Int(entry.file)]
             let (end, overflow) = entry.offset.addingReportingOverflow(entry.size)
             guard !overflow, end <= UInt64(file.bytes.count) else {
                 throw Breach("\(what): tensor \(entry.name.string) ends at byte \(end) of \(file.bytes.count)")
             }
             let shape = (0..<Int(entry.rank)).map { entry.shape[$0] }
-            if shape.contains(where: { $0 < 0 }) { throw Breach("\(what): tensor \(entry.name.string) has the shape \(shape)") }
+            if shape.contains(where: { $0 < 0 }) {
+                throw Breach("\(what): tensor \(entry.name.string) has the shape \(shape)")
+            }
             return Entry(
                 name: entry.name.string, layout: entry.layout.string, shape: shape,
                 bytes: Array(file.bytes[Int(entry.offset)..<Int(end)]))
@@ -229,7 +245,8 @@ private struct CheckpointSuite {
 
     /// Two tensors, written and read back. Formats that are only read are passed over.
     func writeAndRead(_ path: String) throws {
-        guard let create = table.create, let write = table.write, let finish = table.finish, let abandon = table.abandon else { return }
+        guard let create = table.create, let write = table.write, let finish = table.finish, let abandon = table.abandon
+        else { return }
         let wanted = [
             Entry(name: "model.a.weight", layout: "f32", shape: [2, 3], bytes: (0..<24).map { UInt8($0) }),
             Entry(name: "model.b.weight", layout: "bf16", shape: [5], bytes: (0..<10).map { UInt8(100 + $0) }),
@@ -239,27 +256,35 @@ private struct CheckpointSuite {
             let isOpen = try withEntries(wanted) { entries in
                 try Ask.accepts("create") { error in
                     try Borrowed.lend(path) { path in
-                        try Borrowed.lend("{}") { create(component.context, path, $0, entries, wanted.count, &writer, error) }
+                        try Borrowed.lend("{}") {
+                            create(component.context, path, $0, entries, wanted.count, &writer, error)
+                        }
                     }
                 }
             }
             guard isOpen else { return }
             for entry in wanted {
-                try Ask.demand("write") { error in try Borrowed.lend(entry.bytes) { write(component.context, writer, $0, error) } }
+                try Ask.demand("write") { error in
+                    try Borrowed.lend(entry.bytes) { write(component.context, writer, $0, error) }
+                }
             }
             if isFinished { try Ask.demand("finish") { finish(component.context, writer, $0) } }
             abandon(component.context, writer)
-            if !isFinished, System.kind(of: path) != nil { throw Breach("a writer that was abandoned left \(path) behind") }
+            if !isFinished, System.kind(of: path) != nil {
+                throw Breach("a writer that was abandoned left \(path) behind")
+            }
         }
         guard let found = try read(path) else { throw Breach("what it wrote, it does not read") }
         for entry in wanted {
-            guard let same = found.first(where: { $0.name == entry.name }), same.layout == entry.layout, same.shape == entry.shape,
+            guard let same = found.first(where: { $0.name == entry.name }), same.layout == entry.layout,
+                same.shape == entry.shape,
                 same.bytes == entry.bytes
             else { throw Breach("\(entry.name) does not come back as it was written") }
         }
     }
 
-    private func withEntries(_ wanted: [Entry], _ body: (UnsafePointer<mt_tensor_entry>) throws -> Bool) throws -> Bool {
+    private func withEntries(_ wanted: [Entry], _ body: (UnsafePointer<mt_tensor_entry>) throws -> Bool) throws -> Bool
+    {
         let shapes = wanted.map { entry in
             let place = UnsafeMutablePointer<Int64>.allocate(capacity: entry.shape.count)
             place.initialize(from: entry.shape, count: entry.shape.count)

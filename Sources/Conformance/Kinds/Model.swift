@@ -5,7 +5,9 @@ import PluginAPI
 import PluginKit
 
 extension Case {
-    static let model = kindCase("model", MT_KIND_MODEL, claim: "a config of any sort is scored and described, or refused") {
+    static let model = kindCase(
+        "model", MT_KIND_MODEL, claim: "a config of any sort is scored and described, or refused"
+    ) {
         component, _ in
         let table = component.table(mt_model_table())
         for text in Ask.hostileTexts {
@@ -18,13 +20,16 @@ extension Case {
 
     /// Configurations that `--config` names, or check/config.json beside the manifest.
     static let modelGraph = kindCase(
-        "model-graph", MT_KIND_MODEL, claim: "the graph has the shapes that describe states, and the gradient that finite differences give"
+        "model-graph", MT_KIND_MODEL,
+        claim: "the graph has the shapes that describe states, and the gradient that finite differences give"
     ) { component, subject in
         let table = component.table(mt_model_table())
         let own = try subject.configs().filter { config in
             try Borrowed.lend(config) { table.probe(component.context, $0) } == 100
         }
-        if own.isEmpty { throw Skip(reason: "no config of its own was given: put one in check/config.json, or use --config") }
+        if own.isEmpty {
+            throw Skip(reason: "no config of its own was given: put one in check/config.json, or use --config")
+        }
         for config in own { try ModelSuite(component, table, config).run() }
     }
 }
@@ -42,9 +47,13 @@ private struct ModelSuite {
     func run() throws {
         let what = "\(component.id)"
         let context = component.context
-        guard let shape = try Ask.json("describe", { sink, error in
-            try Borrowed.lend(config) { table.describe(context, $0, sink, error) }
-        }) else { throw Breach("\(what): describe refuses a config that probe scores 100") }
+        guard
+            let shape = try Ask.json(
+                "describe",
+                { sink, error in
+                    try Borrowed.lend(config) { table.describe(context, $0, sink, error) }
+                })
+        else { throw Breach("\(what): describe refuses a config that probe scores 100") }
         guard let hidden = shape["hidden"]?.int, let part = shape["parts"]?[0]?.string, shape["vocab"]?.int != nil,
             let layers = shape["layers"]?.int, let attention = shape["attention"]?.array, attention.count == layers
         else { throw Breach("\(what): describe lacks hidden, vocab, parts, layers, or one entry of attention a layer") }
@@ -73,7 +82,8 @@ private struct ModelSuite {
         guard count >= 1 else { throw Breach("\(what): build gave no output") }
         let output = try bench.value(outputs[0])
         guard bench.graph.shape(output) == [tokens, hidden] else {
-            throw Breach("\(what): hidden states are \(bench.graph.shape(output)), describe says [\(tokens), \(hidden)]")
+            throw Breach(
+                "\(what): hidden states are \(bench.graph.shape(output)), describe says [\(tokens), \(hidden)]")
         }
         let parameters = bench.fillParameters()
         guard !parameters.isEmpty else { throw Breach("\(what): the graph has no parameters") }
@@ -91,8 +101,10 @@ private struct ModelSuite {
         changed[2] = 4
         let after = try bench.values([output], moving: [ids: changed], by: 1)[0]
         let untouched = isCausal ? [0, 1, 4, 5, 6] : [4, 5, 6]
-        for token in untouched where before[token * hidden..<(token + 1) * hidden] != after[token * hidden..<(token + 1) * hidden] {
-            throw Breach("\(component.id): another id for token 2 of the first sequence changed token \(token) of [0, 4, 7]")
+        for token in untouched
+        where before[token * hidden..<(token + 1) * hidden] != after[token * hidden..<(token + 1) * hidden] {
+            throw Breach(
+                "\(component.id): another id for token 2 of the first sequence changed token \(token) of [0, 4, 7]")
         }
         if before[2 * hidden..<3 * hidden] == after[2 * hidden..<3 * hidden] {
             throw Breach("\(component.id): another id for token 2 did not change its own state")

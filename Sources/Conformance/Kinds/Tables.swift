@@ -3,7 +3,8 @@ import PluginAPI
 
 extension Case {
     static let tables = Case(
-        name: "tables", claim: "each table is whole: every function of its kind but the optional ones", needs: ["components"]
+        name: "tables", claim: "each table is whole: every function of its kind but the optional ones",
+        needs: ["components"]
     ) { subject in
         for component in try LoadedPlugin.enumerate(try subject.initialized(), try subject.manifest()) {
             guard let shape = TableShape.known[component.kind] else { continue }
@@ -50,7 +51,9 @@ private struct TableShape {
         let stated = Int(table.load(as: UInt32.self))
         if stated < 16 || stated > 65536 || stated % 8 != 0 { return "struct_size is \(stated), wanted \(size)" }
         for offset in stride(from: 8, to: min(size, stated), by: 8) where !optional.contains(offset) {
-            if table.load(fromByteOffset: offset, as: UInt.self) == 0 { return "the function at byte \(offset) is NULL" }
+            if table.load(fromByteOffset: offset, as: UInt.self) == 0 {
+                return "the function at byte \(offset) is NULL"
+            }
         }
         return stated < size ? "struct_size is \(stated), and the first version has \(size) bytes" : nil
     }

@@ -4,7 +4,9 @@ import PluginAPI
 import PluginKit
 
 extension Case {
-    static let tokenizer = kindCase("tokenizer", MT_KIND_TOKENIZER, claim: "a source without files, and damaged files, are refused") {
+    static let tokenizer = kindCase(
+        "tokenizer", MT_KIND_TOKENIZER, claim: "a source without files, and damaged files, are refused"
+    ) {
         component, _ in
         let table = component.table(mt_tokenizer_table())
         var empty = mt_tokenizer_source()
@@ -28,11 +30,15 @@ extension Case {
         for source in TokenizerSource.all {
             try suite.open(source.name, source.bytes, source.name) { tokenizer in
                 count += 1
-                for text in source.isExact ? TokenizerSource.texts : TokenizerSource.plainTexts { try suite.roundTrip(tokenizer, text, isExact: source.isExact, source.name) }
+                for text in source.isExact ? TokenizerSource.texts : TokenizerSource.plainTexts {
+                    try suite.roundTrip(tokenizer, text, isExact: source.isExact, source.name)
+                }
                 try suite.checkVocabulary(tokenizer, source.name)
             }
         }
-        if count == 0 { throw Skip(reason: "it reads none of the suite's tokenizer.json, tokenizer.model, vocab.txt, .tiktoken") }
+        if count == 0 {
+            throw Skip(reason: "it reads none of the suite's tokenizer.json, tokenizer.model, vocab.txt, .tiktoken")
+        }
     }
 }
 
@@ -44,7 +50,8 @@ private struct TokenizerSource {
     let isExact: Bool
 
     static let texts = [
-        "", "hello world", "  two  spaces\n\tand a tab ", "Grüße, 世界! 🙂", "a\u{301} \u{200D} \u{FEFF}x", "1234567890 3.14e-5",
+        "", "hello world", "  two  spaces\n\tand a tab ", "Grüße, 世界! 🙂", "a\u{301} \u{200D} \u{FEFF}x",
+        "1234567890 3.14e-5",
         String(repeating: "la ", count: 300),
     ]
     /// What a list of words and letters can spell.
@@ -101,22 +108,33 @@ private struct TokenizerSource {
     /// and byte_fallback (35); normalizer_spec (3) that leaves texts alone: name (1), add_dummy_prefix (3) and
     /// remove_extra_whitespaces (4) off.
     private static let sentencePiece: [UInt8] = {
-        func varint(_ value: Int) -> [UInt8] { value < 128 ? [UInt8(value)] : [UInt8(value & 127 | 128)] + varint(value >> 7) }
+        func varint(_ value: Int) -> [UInt8] {
+            value < 128 ? [UInt8(value)] : [UInt8(value & 127 | 128)] + varint(value >> 7)
+        }
         func field(_ number: Int, _ bytes: [UInt8]) -> [UInt8] { varint(number << 3 | 2) + varint(bytes.count) + bytes }
         func number(_ number: Int, _ value: Int) -> [UInt8] { varint(number << 3) + varint(value) }
         func piece(_ text: String, _ score: Float, _ type: Int) -> [UInt8] {
-            field(1, field(1, Array(text.utf8)) + [0x15] + withUnsafeBytes(of: score.bitPattern.littleEndian) { Array($0) } + number(3, type))
+            field(
+                1,
+                field(1, Array(text.utf8)) + [0x15] + withUnsafeBytes(of: score.bitPattern.littleEndian) { Array($0) }
+                    + number(3, type))
         }
         let hex = Array("0123456789ABCDEF")
         var model = piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("</s>", 0, 3)
         for byte in 0..<256 { model += piece("<0x\(hex[byte >> 4])\(hex[byte & 15])>", 0, 6) }
-        for (i, text) in (["▁"] + "helowrdan".map { String($0) } + ["he", "ll"]).enumerated() { model += piece(text, -Float(i), 1) }
-        return model + field(2, number(3, 2) + number(35, 1)) + field(3, field(1, Array("identity".utf8)) + number(3, 0) + number(4, 0))
+        for (i, text) in (["▁"] + "helowrdan".map { String($0) } + ["he", "ll"]).enumerated() {
+            model += piece(text, -Float(i), 1)
+        }
+        return model + field(2, number(3, 2) + number(35, 1))
+            + field(3, field(1, Array("identity".utf8)) + number(3, 0) + number(4, 0))
     }()
 
     private static let wordList: String = {
         let letters = "abcdefghijklmnopqrstuvwxyz0123456789.,!-".map { String($0) }
-        return (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters + letters.map { "##" + $0 } + ["hello", "wor", "##ld"])
+        return
+            (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters + letters.map { "##" + $0 } + [
+                "hello", "wor", "##ld",
+            ])
             .joined(separator: "\n") + "\n"
     }()
 }
@@ -160,7 +178,8 @@ private struct TokenizerSuite {
         let once = try decode(tokenizer, ids)
         let wanted = isExact ? text : try decode(tokenizer, try encode(tokenizer, once))
         guard Array(once.utf8) == Array(wanted.utf8) else {
-            throw Breach("\(source): \"\(text.prefix(30))\" comes back as \"\(once.prefix(30))\" from \(ids.prefix(12))")
+            throw Breach(
+                "\(source): \"\(text.prefix(30))\" comes back as \"\(once.prefix(30))\" from \(ids.prefix(12))")
         }
         let streamed = try stream(tokenizer, ids)
         guard Array(streamed.utf8) == Array(once.utf8) else {
@@ -169,12 +188,16 @@ private struct TokenizerSuite {
     }
 
     func checkVocabulary(_ tokenizer: OpaquePointer?, _ source: String) throws {
-        guard let size = try Ask.json("describe", { table.describe(context, tokenizer, $0, $1) })?["vocab_size"]?.int, size > 0 else {
+        guard let size = try Ask.json("describe", { table.describe(context, tokenizer, $0, $1) })?["vocab_size"]?.int,
+            size > 0
+        else {
             throw Breach("\(source): describe names no vocab_size")
         }
         for id in [Int32(-1), Int32(size), Int32.max] {
             var isFound = false
-            _ = try collected { sink in isFound = try Ask.accepts("piece") { table.piece(context, tokenizer, id, sink, $0) } }
+            _ = try collected { sink in
+                isFound = try Ask.accepts("piece") { table.piece(context, tokenizer, id, sink, $0) }
+            }
             if isFound { throw Breach("\(source): there is a piece \(id), and vocab_size is \(size)") }
         }
     }
@@ -184,7 +207,9 @@ private struct TokenizerSuite {
             try Borrowed.lend(text) { table.encode(context, tokenizer, $0, 0, sink, error) }
         }
         guard bytes.count % 4 == 0 else { throw Breach("encode wrote \(bytes.count) bytes, wanted a multiple of 4") }
-        return bytes.withUnsafeBytes { raw in (0..<bytes.count / 4).map { raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self) } }
+        return bytes.withUnsafeBytes { raw in
+            (0..<bytes.count / 4).map { raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self) }
+        }
     }
 
     private func decode(_ tokenizer: OpaquePointer?, _ ids: [Int32]) throws -> String {
@@ -201,13 +226,19 @@ private struct TokenizerSuite {
     }
 
     /// What was written, each time whole characters.
-    private func text(_ what: String, _ call: (mt_sink, UnsafeMutablePointer<mt_error>) throws -> mt_status) throws -> String {
+    private func text(_ what: String, _ call: (mt_sink, UnsafeMutablePointer<mt_error>) throws -> mt_status) throws
+        -> String
+    {
         let bytes = try answer(what, call)
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw Breach("\(what) wrote a part of a character") }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw Breach("\(what) wrote a part of a character")
+        }
         return text
     }
 
-    private func answer(_ what: String, _ call: (mt_sink, UnsafeMutablePointer<mt_error>) throws -> mt_status) throws -> [UInt8] {
+    private func answer(_ what: String, _ call: (mt_sink, UnsafeMutablePointer<mt_error>) throws -> mt_status) throws
+        -> [UInt8]
+    {
         var bytes: [UInt8] = []
         try Ask.demand(what) { error in
             var status = MT_OK

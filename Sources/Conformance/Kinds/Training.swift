@@ -6,7 +6,8 @@ import PluginKit
 
 extension Case {
     static let tuner = kindCase(
-        "tuner", MT_KIND_TUNER, claim: "it starts as the frozen model, its gradient is right, and merging gives what applying gives"
+        "tuner", MT_KIND_TUNER,
+        claim: "it starts as the frozen model, its gradient is right, and merging gives what applying gives"
     ) { component, _ in
         let table = component.table(mt_tuner_table())
         let context = component.context
@@ -19,24 +20,36 @@ extension Case {
         site.struct_size = UInt32(MemoryLayout<mt_site>.size)
         (site.in, site.out) = (Int64(inWidth), Int64(outWidth))
         site.name = Text.forever("model.layers.0.self_attn.q_proj")
-        guard let wanted = try Ask.json("parameters", { sink, error in
-            try Borrowed.lend("{}") { table.parameters(context, $0, &site, sink, error) }
-        })?.array else { throw Skip(reason: "it has no default settings") }
+        guard
+            let wanted = try Ask.json(
+                "parameters",
+                { sink, error in
+                    try Borrowed.lend("{}") { table.parameters(context, $0, &site, sink, error) }
+                })?.array
+        else { throw Skip(reason: "it has no default settings") }
         (site.x, site.y, site.weight) = (bench.raw(x), bench.raw(y), bench.raw(weight))
         var trained: [Value] = []
         for tensor in wanted {
-            guard let name = tensor["name"]?.string, let shape = tensor["shape"]?.array?.compactMap(\.int), !shape.isEmpty else {
+            guard let name = tensor["name"]?.string, let shape = tensor["shape"]?.array?.compactMap(\.int),
+                !shape.isEmpty
+            else {
                 throw Breach("\(component.id): a trained tensor lacks its name or shape")
             }
             trained.append(bench.input(name, shape))
         }
         let list = trained.map { bench.raw($0) }
-        func call(_ what: String, _ body: (mt_str, UnsafeMutablePointer<mt_value>, UnsafeMutablePointer<mt_error>) -> mt_status) throws -> Value? {
+        func call(
+            _ what: String,
+            _ body: (mt_str, UnsafeMutablePointer<mt_value>, UnsafeMutablePointer<mt_error>) -> mt_status
+        ) throws -> Value? {
             var out = mt_value()
             let isDone = try Ask.accepts(what) { error in try Borrowed.lend("{}") { body($0, &out, error) } }
             return isDone ? try bench.value(out) : nil
         }
-        guard let tuned = try call("apply", { table.apply(context, $0, bench.handle, &site, list, list.count, false, $1, $2) }) else {
+        guard
+            let tuned = try call(
+                "apply", { table.apply(context, $0, bench.handle, &site, list, list.count, false, $1, $2) })
+        else {
             throw Breach("\(component.id): apply refuses its own default settings")
         }
         guard bench.graph.shape(tuned) == [tokens, outWidth] else {
@@ -56,9 +69,11 @@ extension Case {
             case "ones": bench.set(value, 1)
             case "weight_norm":
                 let w = bench.numbers[weight] ?? []
-                bench.set(value, (0..<outWidth).map { row in
-                    w[row * inWidth..<(row + 1) * inWidth].reduce(0) { $0 + $1 * $1 }.squareRoot()
-                })
+                bench.set(
+                    value,
+                    (0..<outWidth).map { row in
+                        w[row * inWidth..<(row + 1) * inWidth].reduce(0) { $0 + $1 * $1 }.squareRoot()
+                    })
             default: break
             }
         }
@@ -74,16 +89,21 @@ extension Case {
         for shape in [[6], [4, 3]] {
             var bench = Bench()
             let dims = shape.map(Int64.init)
-            guard let states = try Ask.json("states", { sink, error in
-                try Borrowed.lend("{}") { table.states(context, $0, dims, dims.count, sink, error) }
-            })?.array else { throw Skip(reason: "it has no default settings") }
+            guard
+                let states = try Ask.json(
+                    "states",
+                    { sink, error in
+                        try Borrowed.lend("{}") { table.states(context, $0, dims, dims.count, sink, error) }
+                    })?.array
+            else { throw Skip(reason: "it has no default settings") }
             let parameter = bench.input("parameter", shape)
             let gradient = bench.input("gradient", shape)
             let rate = bench.input("learning_rate", [1], [0.01])
             let given = states.map { state in
                 let shape = state["shape"]?.array?.compactMap(\.int) ?? []
                 return bench.input(
-                    state["name"]?.string ?? "", shape, [Double](repeating: state["init"]?.double ?? 0, count: shape.reduce(1, *)))
+                    state["name"]?.string ?? "", shape,
+                    [Double](repeating: state["init"]?.double ?? 0, count: shape.reduce(1, *)))
             }
             var update = mt_update()
             update.struct_size = UInt32(MemoryLayout<mt_update>.size)
@@ -114,22 +134,28 @@ extension Case {
             if slope >= 0 { throw Breach("\(component.id): a step from \(shape) goes along the gradient (\(slope))") }
             bench.set(rate, 0)
             let still = try bench.values([moved, parameter])
-            try Numbers.agree("\(component.id): the parameter after a step at rate 0", still[0], still[1], tolerance: 1e-12)
+            try Numbers.agree(
+                "\(component.id): the parameter after a step at rate 0", still[0], still[1], tolerance: 1e-12)
         }
     }
 
     static let alignment = kindCase(
-        "alignment", MT_KIND_ALIGNMENT, claim: "the loss is one number, its gradient is right, and halves of a window add up"
+        "alignment", MT_KIND_ALIGNMENT,
+        claim: "the loss is one number, its gradient is right, and halves of a window add up"
     ) { component, _ in
         let table = component.table(mt_alignment_table())
         var needs: UInt32 = 0
-        guard try Ask.accepts("needs", { error in try Borrowed.lend("{}") { table.needs(component.context, $0, &needs, error) } })
+        guard
+            try Ask.accepts(
+                "needs", { error in try Borrowed.lend("{}") { table.needs(component.context, $0, &needs, error) } })
         else { throw Skip(reason: "it has no default settings") }
         var bench = Bench()
         let (tokens, sequences) = (12, 4)
         let logps = bench.input("logps", [tokens], centre: -1.5)
         func perToken(_ name: String) -> Value { bench.input(name, [tokens], centre: -1.5) }
-        func perSequence(_ name: String, centre: Double = -4) -> Value { bench.input(name, [sequences], centre: centre) }
+        func perSequence(_ name: String, centre: Double = -4) -> Value {
+            bench.input(name, [sequences], centre: centre)
+        }
         var objective = mt_objective()
         objective.struct_size = UInt32(MemoryLayout<mt_objective>.size)
         objective.graph = bench.handle
@@ -150,17 +176,23 @@ extension Case {
             objective.mismatched_logps = bench.raw(perSequence("mismatched_logps"))
             objective.mismatched_reference_logps = bench.raw(perSequence("mismatched_reference_logps"))
         }
-        if needs & MT_NEEDS_LABELS != 0 { objective.labels = bench.raw(bench.input("labels", [sequences], [1, 0, 1, 0])) }
+        if needs & MT_NEEDS_LABELS != 0 {
+            objective.labels = bench.raw(bench.input("labels", [sequences], [1, 0, 1, 0]))
+        }
         if needs & MT_NEEDS_REWARDS != 0 { objective.rewards = bench.raw(perSequence("rewards", centre: 0)) }
         if needs & MT_NEEDS_ROLLOUTS != 0 {
             objective.old_logps = bench.raw(perToken("old_logps"))
             objective.advantages = bench.raw(perSequence("advantages", centre: 0))
         }
         if needs & MT_NEEDS_VALUES != 0 {
-            (objective.values, objective.old_values) = (bench.raw(perToken("values")), bench.raw(perToken("old_values")))
+            (objective.values, objective.old_values) = (
+                bench.raw(perToken("values")), bench.raw(perToken("old_values"))
+            )
             objective.returns = bench.raw(perToken("returns"))
         }
-        if needs & MT_NEEDS_ENTROPY != 0 { objective.entropies = bench.raw(bench.input("entropies", [tokens], centre: 2)) }
+        if needs & MT_NEEDS_ENTROPY != 0 {
+            objective.entropies = bench.raw(bench.input("entropies", [tokens], centre: 2))
+        }
         let scores = perSequence("scores", centre: 0)
         if needs & MT_NEEDS_SCORES != 0 { objective.scores = bench.raw(scores) }
         var out = mt_value()
@@ -179,7 +211,8 @@ extension Case {
         bench.set(normalizer, 16)
         let half = try bench.values([loss])[0][0]
         try Numbers.agree(
-            "\(component.id): half the loss, and the loss over a window of twice the size", [whole / 2], [half], tolerance: 1e-9)
+            "\(component.id): half the loss, and the loss over a window of twice the size", [whole / 2], [half],
+            tolerance: 1e-9)
     }
 }
 
@@ -192,7 +225,9 @@ extension Bench {
 /// Comparison of lists of numbers.
 enum Numbers {
     static func agree(_ what: String, _ found: [Double], _ wanted: [Double], tolerance: Double) throws {
-        guard found.count == wanted.count else { throw Breach("\(what): \(found.count) numbers, wanted \(wanted.count)") }
+        guard found.count == wanted.count else {
+            throw Breach("\(what): \(found.count) numbers, wanted \(wanted.count)")
+        }
         for (i, (a, b)) in zip(found, wanted).enumerated() where !(abs(a - b) <= tolerance * (1 + abs(b))) {
             throw Breach("\(what) differ at element \(i): \(a) and \(b)")
         }

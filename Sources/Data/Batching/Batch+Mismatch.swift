@@ -13,7 +13,8 @@ extension Batch {
                     sequences: [
                         EncodedSequence(
                             ids: Array(prompt) + answer,
-                            weights: Array(repeating: 0, count: prompt.count) + Array(repeating: 1, count: answer.count),
+                            weights: Array(repeating: 0, count: prompt.count)
+                                + Array(repeating: 1, count: answer.count),
                             promptLength: prompt.count)
                     ], row: rows[index].row, label: rows[index].label))
         }

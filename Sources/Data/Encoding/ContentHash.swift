@@ -27,7 +27,11 @@ enum ContentHash {
             }
             var tail: (UInt64, UInt64) = (0, 0)
             for (place, byte) in buffer[(16 * blocks)...].enumerated() {
-                if place < 8 { tail.0 |= UInt64(byte) << (8 * place) } else { tail.1 |= UInt64(byte) << (8 * (place - 8)) }
+                if place < 8 {
+                    tail.0 |= UInt64(byte) << (8 * place)
+                } else {
+                    tail.1 |= UInt64(byte) << (8 * (place - 8))
+                }
             }
             h2 ^= mixed2(tail.1)
             h1 ^= mixed1(tail.0)

@@ -77,7 +77,8 @@ package final class EncodedFeed {
         case .row(let row):
             let schema = schemas.isEmpty ? RowSchema() : schemas[min(max(row.dataset, 0), schemas.count - 1)]
             do {
-                let example = try cache?.example(for: row, schema)
+                let example =
+                    try cache?.example(for: row, schema)
                     ?? { () throws in
                         let fresh = try encoder.encode(try schema.convert(row))
                         try cache?.keep(fresh, for: row, schema)

@@ -53,10 +53,11 @@ final class EncodingQueue: @unchecked Sendable {
                 if hasWorkers { monitor.wait() } else { break }
             }
             return nil
-        } ?? {
-            _ = step(waits: false)
-            return next(hasWorkers: hasWorkers)
-        }()
+        }
+            ?? {
+                _ = step(waits: false)
+                return next(hasWorkers: hasWorkers)
+            }()
     }
 
     func stop() {

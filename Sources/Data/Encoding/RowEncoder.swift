@@ -42,7 +42,8 @@ package struct TemplateEncoder: RowEncoder {
             var ids = try tokenizeText(row.conversation.messages.last?.text ?? "")
             if let endID, ids.last != endID { ids.append(endID) }
             return EncodedExample(
-                sequences: [EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))], label: row.label)
+                sequences: [EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))], label: row.label
+            )
         }
         var sequences = [try sequence(row.conversation)]
         if let rejected = row.rejected { sequences.append(try sequence(rejected)) }

@@ -39,7 +39,8 @@ package struct Truncation: Sendable, Equatable {
                 throw TruncationFailure(
                     "nothing trained is left: of \(longest) tokens cut to \(maximumLength) (\(policy.rawValue))")
             }
-            return Outcome(examples: [out], cut: policy == .left ? "cut at the left" : "cut at the right, end token lost")
+            return Outcome(
+                examples: [out], cut: policy == .left ? "cut at the left" : "cut at the right, end token lost")
         }
     }
 

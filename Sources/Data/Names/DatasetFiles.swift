@@ -30,7 +30,9 @@ package enum DatasetFiles {
         case nil: break
         }
         let files = matches(path)
-        if files.isEmpty { throw DataError(path, found: "nothing", wanted: "a file, directory or pattern such as data/*.jsonl") }
+        if files.isEmpty {
+            throw DataError(path, found: "nothing", wanted: "a file, directory or pattern such as data/*.jsonl")
+        }
         return files
     }
 

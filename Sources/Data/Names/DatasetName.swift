@@ -23,7 +23,8 @@ package struct DatasetName: Sendable, Equatable {
             if let hash = rest.lastIndex(of: "#") {
                 guard let count = Int(rest[rest.index(after: hash)...]), count > 0 else {
                     throw DataError(
-                        text, found: "\"\(rest[hash...])\"", wanted: "a number of rows above 0 behind \"#\", such as name#500")
+                        text, found: "\"\(rest[hash...])\"",
+                        wanted: "a number of rows above 0 behind \"#\", such as name#500")
                 }
                 sample = count
                 rest = rest[..<hash]

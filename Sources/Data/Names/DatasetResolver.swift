@@ -57,10 +57,12 @@ package struct DatasetResolver: Sendable {
             }
         }
         let sources = [
-            known?["ms_id"]?.string.map { "ModelScope (ms::\($0))" }, known?["hf_id"]?.string.map { "Hugging Face (hf::\($0))" },
+            known?["ms_id"]?.string.map { "ModelScope (ms::\($0))" },
+            known?["hf_id"]?.string.map { "Hugging Face (hf::\($0))" },
         ].compactMap { $0 }.joined(separator: " or ")
         throw DataError(
-            text, found: known == nil ? "no such file, registration or known name" : "a known data set that is not on disk",
+            text,
+            found: known == nil ? "no such file, registration or known name" : "a known data set that is not on disk",
             wanted: "a data set on disk",
             fix: known == nil
                 ? nearest(name.id).map { "Did you mean \"\($0)\"?" }
@@ -81,7 +83,8 @@ package struct DatasetResolver: Sendable {
             guard let downloads, System.kind(of: System.join(downloads, id)) != nil else { continue }
             let path = System.join(downloads, id)
             return ResolvedDataset(
-                name: text, files: try DatasetFiles.find(path, subsets: name.subsets), columns: mapping, task: entry.task,
+                name: text, files: try DatasetFiles.find(path, subsets: name.subsets), columns: mapping,
+                task: entry.task,
                 sample: name.sample)
         }
         throw DataError(
@@ -91,7 +94,8 @@ package struct DatasetResolver: Sendable {
 
     /// The registered or catalogued name that is closest, when one is close.
     private func nearest(_ id: String) -> String? {
-        let names = Array(registrations.entries.keys)
+        let names =
+            Array(registrations.entries.keys)
             + catalogue.flatMap { entry in
                 [entry["name"]?.string].compactMap { $0 } + (entry["aliases"]?.array ?? []).compactMap(\.string)
             }

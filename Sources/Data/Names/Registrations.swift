@@ -43,7 +43,8 @@ package struct Registrations: Sendable {
                 guard let object = entry.object else {
                     throw DataError("\(path), \(name)", found: "a \(entry.typeName)", wanted: "an object with train")
                 }
-                entries[name] = object["file_name"] != nil || object["hf_hub_url"] != nil || object["ms_hub_url"] != nil
+                entries[name] =
+                    object["file_name"] != nil || object["hf_hub_url"] != nil || object["ms_hub_url"] != nil
                     ? Self.factory(object, directory)
                     : try Self.article(object, "\(path), \(name)", directory)
             }
@@ -78,7 +79,8 @@ package struct Registrations: Sendable {
     /// LLaMA-Factory's dataset_info.json: columns are named from the known name to the file's.
     private static func factory(_ object: JSONObject, _ directory: String) -> Registration {
         let known = [
-            "prompt": "instruction", "query": "input", "response": "output", "history": "history", "messages": "messages",
+            "prompt": "instruction", "query": "input", "response": "output", "history": "history",
+            "messages": "messages",
             "system": "system", "tools": "tools", "images": "images", "videos": "videos", "audios": "audios",
             "chosen": "chosen", "rejected": "rejected", "kto_tag": "label",
         ]
@@ -88,7 +90,9 @@ package struct Registrations: Sendable {
         out.modelScopeID = object["ms_hub_url"]?.string
         if object["ranking"]?.bool == true { out.task = "dpo" }
         for (name, column) in object["columns"]?.object ?? JSONObject() {
-            if let column = column.string, let target = known[name], column != target { out.columns.renames[column] = target }
+            if let column = column.string, let target = known[name], column != target {
+                out.columns.renames[column] = target
+            }
         }
         return out
     }

@@ -37,9 +37,11 @@ package final class ShuffledFeed: RowFeed {
     }
 
     package var state: JSON {
-        ["feed": position == items.count ? feed.state : start,
-         "window": .int(Int64(position == items.count ? windowIndex : windowIndex - 1)),
-         "position": .int(Int64(position == items.count ? 0 : position))]
+        [
+            "feed": position == items.count ? feed.state : start,
+            "window": .int(Int64(position == items.count ? windowIndex : windowIndex - 1)),
+            "position": .int(Int64(position == items.count ? 0 : position)),
+        ]
     }
 
     package func restore(_ state: JSON) throws {

@@ -58,7 +58,8 @@ package final class RejectLedger {
         guard Double(rejected) > maximumRatio * Double(counts.read) else { return }
         let causes = counts.rejected.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(5)
         throw DataError(
-            "the data", found: "\(rejected) of \(counts.read) rows rejected ("
+            "the data",
+            found: "\(rejected) of \(counts.read) rows rejected ("
                 + causes.map { "\($0.value) x \($0.key)" }.joined(separator: "; ") + ")",
             wanted: "at most a share of \(maximumRatio) (max_reject_ratio)",
             fix: path.map { "\($0) lists them." } ?? nil)

@@ -92,7 +92,8 @@ package final class RowStore: @unchecked Sendable {
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                throw System.error(directory, "writing rows", wanted: "free space", fix: "Set TMPDIR, or use streaming.")
+                throw System.error(
+                    directory, "writing rows", wanted: "free space", fix: "Set TMPDIR, or use streaming.")
             }
             done += count
         }

@@ -33,7 +33,9 @@ package enum Selection {
         var draw = 0
         while true {
             let open = counts.indices.filter { weights[$0] > 0 && used[$0] < counts[$0] }
-            if open.isEmpty || stopping == .firstExhausted && open.count < weights.count(where: { $0 > 0 }) { return out }
+            if open.isEmpty || stopping == .firstExhausted && open.count < weights.count(where: { $0 > 0 }) {
+                return out
+            }
             var left = order.uniform(draw) * open.reduce(0) { $0 + weights[$1] }
             draw += 1
             var pick = open[open.count - 1]

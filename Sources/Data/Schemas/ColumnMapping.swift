@@ -18,10 +18,13 @@ package struct ColumnMapping: Sendable, Equatable {
     /// Synonyms in the order in which they are tried, as in ms-swift 4.6.0.
     static let synonyms: [(known: String, columns: [String])] = [
         ("query", ["query", "prompt", "input", "instruction", "question", "problem"]),
-        ("response", [
-            "response", "answer", "output", "targets", "target", "answer_key", "answers", "solution", "text",
-            "completion", "content",
-        ]),
+        (
+            "response",
+            [
+                "response", "answer", "output", "targets", "target", "answer_key", "answers", "solution", "text",
+                "completion", "content",
+            ]
+        ),
         ("system", ["system", "system_prompt"]),
         ("messages", ["messages", "conversation", "conversations"]),
         ("images", ["images", "image"]),

@@ -23,7 +23,8 @@ enum MediaColumns {
             }
             var out = ""
             var rest = Substring(text)
-            while let open = rest.firstRange(of: "<img>"), let close = rest[open.upperBound...].firstRange(of: "</img>") {
+            while let open = rest.firstRange(of: "<img>"), let close = rest[open.upperBound...].firstRange(of: "</img>")
+            {
                 out += rest[..<open.lowerBound] + "<image>"
                 images.append(.string(String(rest[open.upperBound..<close.lowerBound])))
                 rest = rest[close.upperBound...]

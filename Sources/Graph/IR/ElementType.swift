@@ -1,4 +1,3 @@
-
 /// The element types of values; numbered as the contract does.
 package enum ElementType: UInt32, Sendable, CaseIterable {
     case f32 = 1

@@ -98,8 +98,13 @@ package final class Graph {
     package var adaptEmbedding: ((_ ids: Value, _ rows: Value) throws -> Value)?
     /// Ops that plugins bring, by name.
     package var customOp:
-        ((_ name: String, _ graph: Graph, _ inputs: [Value], _ attributes: [(String, AttributeValue)], _ outputs: Int) throws
-            -> [Value]?)?
+        (
+            (
+                _ name: String, _ graph: Graph, _ inputs: [Value], _ attributes: [(String, AttributeValue)],
+                _ outputs: Int
+            ) throws
+                -> [Value]?
+        )?
     /// What of a parameter's description the builder passes on.
     package struct ParameterFlags: OptionSet, Sendable {
         package let rawValue: UInt32
@@ -135,7 +140,10 @@ package final class Graph {
     /// A value known now; `bytes` holds its elements in row-major order.
     package func constant(_ type: ValueType, _ bytes: [UInt8]) throws(GraphError) -> Value {
         guard type.isCountable, bytes.count == type.byteCount else {
-            throw error(.invalid, "a constant \(type) takes \(type.isCountable ? "\(type.byteCount)" : "too many") bytes, found \(bytes.count)", "constant")
+            throw error(
+                .invalid,
+                "a constant \(type) takes \(type.isCountable ? "\(type.byteCount)" : "too many") bytes, found \(bytes.count)",
+                "constant")
         }
         return add(type, .constant(bytes))
     }
@@ -150,7 +158,8 @@ package final class Graph {
         if let known = parameters[full] {
             guard self.shape(known) == shape else {
                 throw error(
-                    .invalid, "parameter \"\(full)\" was \(self.shape(known)) before, wanted now as \(shape)", "parameter")
+                    .invalid, "parameter \"\(full)\" was \(self.shape(known)) before, wanted now as \(shape)",
+                    "parameter")
             }
             return known
         }
@@ -176,7 +185,8 @@ package final class Graph {
         _ name: String, _ x: Value, _ outWidth: Int, bias: Bool = false, flags: ParameterFlags = []
     ) throws -> Value {
         guard contains(x), let inWidth = shape(x).last else {
-            throw error(.invalid, "linear \"\(fullName(name))\" wants x of [tokens, width], found no such value", "linear")
+            throw error(
+                .invalid, "linear \"\(fullName(name))\" wants x of [tokens, width], found no such value", "linear")
         }
         let weight = try parameter(name + ".weight", [outWidth, inWidth], flags: flags)
         let b = bias ? try parameter(name + ".bias", [outWidth]) : Value.none
@@ -195,7 +205,8 @@ package final class Graph {
     ) throws -> [Value] {
         guard let op = Op.named(opName) else {
             if let custom = try decompose(opName, inputs, attributes, outputs) { return custom }
-            throw error(.unknown, "unknown op\(Op.nearest(to: opName).map { "; did you mean \"\($0)\"?" } ?? "")", opName)
+            throw error(
+                .unknown, "unknown op\(Op.nearest(to: opName).map { "; did you mean \"\($0)\"?" } ?? "")", opName)
         }
         if opName == "attention", let attention { return [try attention(inputs, attributes)] }
         if opName == "dropout" && inputs.count == 1 || opName == "uniform" && inputs.isEmpty, let seed {
@@ -227,12 +238,19 @@ package final class Graph {
         return try customOp(name, self, inputs, attributes, outputs)
     }
 
-    package func emit(_ op: Op, _ given: [Value], _ attributes: [(String, AttributeValue)]) throws(GraphError) -> [Value] {
+    package func emit(_ op: Op, _ given: [Value], _ attributes: [(String, AttributeValue)]) throws(GraphError)
+        -> [Value]
+    {
         var inputs = given
-        while let last = inputs.last, last.isNone, inputs.count > op.inputs.count - op.optionalInputs { inputs.removeLast() }
-        if op.variadic ? inputs.isEmpty : !(op.inputs.count - op.optionalInputs...op.inputs.count).contains(inputs.count) {
+        while let last = inputs.last, last.isNone, inputs.count > op.inputs.count - op.optionalInputs {
+            inputs.removeLast()
+        }
+        if op.variadic
+            ? inputs.isEmpty : !(op.inputs.count - op.optionalInputs...op.inputs.count).contains(inputs.count)
+        {
             throw error(
-                .invalid, "wants \(op.inputs.count) inputs (\(op.inputs.joined(separator: ", "))), found \(given.count)",
+                .invalid,
+                "wants \(op.inputs.count) inputs (\(op.inputs.joined(separator: ", "))), found \(given.count)",
                 op.name)
         }
         for (i, input) in inputs.enumerated() where !contains(input) {
@@ -247,7 +265,10 @@ package final class Graph {
                 throw GraphError(.invalid, "the result would be \(impossible), which no memory holds")
             }
             let values = results.map { add($0, producer: nodes.count) }
-            nodes.append(Node(op: op, inputs: inputs, outputs: values, attributes: checked, block: openBlocks[openBlocks.count - 1]))
+            nodes.append(
+                Node(
+                    op: op, inputs: inputs, outputs: values, attributes: checked,
+                    block: openBlocks[openBlocks.count - 1]))
             return values
         } catch {
             let names = inputs.compactMap { parameter($0)?.name }
@@ -272,7 +293,8 @@ package final class Graph {
 
     package func openBlock(_ name: String) {
         blocks.append(fullName(name))
-        outermostBlocks.append(openBlocks.count > 1 ? outermostBlocks[openBlocks[openBlocks.count - 1]] : blocks.count - 1)
+        outermostBlocks.append(
+            openBlocks.count > 1 ? outermostBlocks[openBlocks[openBlocks.count - 1]] : blocks.count - 1)
         openBlocks.append(blocks.count - 1)
     }
 

@@ -43,7 +43,9 @@ package struct Op: Sendable {
     /// Whether the op lets a device round its factors.
     var takesActivation: Bool { attributes.contains { $0.name == "activation" } }
 
-    func inputName(_ index: Int) -> String { variadic ? inputs[0] : inputs.indices.contains(index) ? inputs[index] : "?" }
+    func inputName(_ index: Int) -> String {
+        variadic ? inputs[0] : inputs.indices.contains(index) ? inputs[index] : "?"
+    }
 
     // MARK: The table
 
@@ -54,7 +56,8 @@ package struct Op: Sendable {
     /// The ops under the headings of their documentation.
     package static let groups: [(title: String, ops: [Op])] = [
         ("Elementwise", elementwiseOps), ("Shapes", shapeOps), ("Reductions", reduceOps), ("Products", productOps),
-        ("Norms and positions", normOps), ("Attention", attentionOps), ("Losses", lossOps), ("Rows and columns", rowOps),
+        ("Norms and positions", normOps), ("Attention", attentionOps), ("Losses", lossOps),
+        ("Rows and columns", rowOps),
         ("Convolution", convolutionOps), ("Blocks of eight-bit states", blockOps),
     ]
 
@@ -161,7 +164,8 @@ extension Op {
         func onlyFirstOutput() throws {
             if let other = outputs.indices.dropFirst().first(where: { outputs[$0] != nil }) {
                 throw graph.error(
-                    .unsupported, "the loss depends on output \(other), which has no gradient; detach it or use output 0",
+                    .unsupported,
+                    "the loss depends on output \(other), which has no gradient; detach it or use output 0",
                     node.op.name)
             }
         }

@@ -26,9 +26,12 @@ package enum OpDocument {
             return i >= op.inputs.count - op.optionalInputs ? "(\(shown))" : shown
         }
         let attributes = op.attributes.map { rule in
-            rule.isRequired ? "\(rule.name): \(kind(rule.fallback))" : "\(rule.name): \(kind(rule.fallback)) = \(shown(rule.fallback))"
+            rule.isRequired
+                ? "\(rule.name): \(kind(rule.fallback))"
+                : "\(rule.name): \(kind(rule.fallback)) = \(shown(rule.fallback))"
         }
-        return "| `\(op.name)`\(op.isDifferentiable ? " ∂" : "") | \(escaped(op.summary)) | \(inputs.joined(separator: ", ")) "
+        return
+            "| `\(op.name)`\(op.isDifferentiable ? " ∂" : "") | \(escaped(op.summary)) | \(inputs.joined(separator: ", ")) "
             + "| \(attributes.joined(separator: ", ")) |\n"
     }
 

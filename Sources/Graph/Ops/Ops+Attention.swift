@@ -181,5 +181,6 @@ private let attentionPagedOp = Op(
         return [ValueType([q[0], q[1], v[2]])]
     },
     reference: { context throws(GraphError) in
-        throw GraphError(.unsupported, "attention_paged changes its cache; compare it with attention over whole sequences")
+        throw GraphError(
+            .unsupported, "attention_paged changes its cache; compare it with attention over whole sequences")
     })

@@ -18,7 +18,8 @@ private struct Patches {
             if given.isEmpty { return [Int](repeating: fallback, count: axes) }
             guard given.count == axes, given.allSatisfy({ $0 >= fallback && $0 < 1 << 24 }) else {
                 throw GraphError(
-                    .invalid, "attribute \"\(name)\" is \(given), wanted \(axes) numbers from \(fallback) up, below 2^24")
+                    .invalid,
+                    "attribute \"\(name)\" is \(given), wanted \(axes) numbers from \(fallback) up, below 2^24")
             }
             return given
         }
@@ -35,7 +36,8 @@ private struct Patches {
         for i in 0..<axes {
             let span = dilation[i] * (kernel[i] - 1) + 1
             guard sizes[i] + 2 * padding[i] >= span else {
-                throw GraphError(.invalid, "a kernel that spans \(span) does not fit into \(sizes[i]) with padding \(padding[i])")
+                throw GraphError(
+                    .invalid, "a kernel that spans \(span) does not fit into \(sizes[i]) with padding \(padding[i])")
             }
             counts.append((sizes[i] + 2 * padding[i] - span) / stride[i] + 1)
         }

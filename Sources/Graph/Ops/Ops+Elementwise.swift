@@ -39,7 +39,8 @@ private let unaryOps: [Op] = [
         try d.emit("scale", d.emit("mul", d.dy, x), with: [("factor", .float(2))])
     },
     unary("tanh", "hyperbolic tangent", { tanh($0) }) { d, _ in
-        try d.emit("mul", d.dy, d.emit("add_scalar", d.emit("neg", d.emit("square", d.y)), with: [("value", .float(1))]))
+        try d.emit(
+            "mul", d.dy, d.emit("add_scalar", d.emit("neg", d.emit("square", d.y)), with: [("value", .float(1))]))
     },
     unary("sigmoid", "σ(x) = 1 / (1 + e⁻ˣ)", sigmoid) { d, _ in
         try d.emit("mul", d.dy, d.emit("sub", d.y, d.emit("square", d.y)))
@@ -112,7 +113,9 @@ private func binary(
 
 private let binaryOps: [Op] = [
     binary("add", "a + b", { $0 + $1 }) { (d: Op.Differentiation, _: Value, _: Value) -> [Value?] in [d.dy, d.dy] },
-    binary("sub", "a - b", { $0 - $1 }) { (d: Op.Differentiation, _: Value, _: Value) -> [Value?] in [d.dy, d.wants(1) ? try d.emit("neg", d.dy) : nil] },
+    binary("sub", "a - b", { $0 - $1 }) { (d: Op.Differentiation, _: Value, _: Value) -> [Value?] in
+        [d.dy, d.wants(1) ? try d.emit("neg", d.dy) : nil]
+    },
     binary("mul", "a b", { $0 * $1 }) { (d: Op.Differentiation, a: Value, b: Value) -> [Value?] in
         return [d.wants(0) ? try d.emit("mul", d.dy, b) : nil, d.wants(1) ? try d.emit("mul", d.dy, a) : nil]
     },
@@ -137,17 +140,23 @@ private let binaryOps: [Op] = [
     },
     binary("less", "1 where a < b, else 0", { $0 < $1 ? 1 : 0 }, gradient: nil),
     binary("equal", "1 where a = b, else 0", { $0 == $1 ? 1 : 0 }, gradient: nil),
-    binary("silu_gradient", "dy · d silu(x)/dx", { (dy: Double, x: Double) -> Double in
-        let s = sigmoid(x)
-        return dy * (s + x * s * (1 - s))
-    }, gradient: nil),
-    binary("gelu_gradient", "dy · d gelu(x)/dx", { (dy: Double, x: Double) -> Double in
-        dy * (phi(x) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot())
-    }, gradient: nil),
-    binary("gelu_tanh_gradient", "dy · d gelu_tanh(x)/dx", { (dy: Double, x: Double) -> Double in
-        let t = tanh(geluTanhFactor * (x + 0.044715 * x * x * x))
-        return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * geluTanhFactor * (1 + 3 * 0.044715 * x * x))
-    }, gradient: nil),
+    binary(
+        "silu_gradient", "dy · d silu(x)/dx",
+        { (dy: Double, x: Double) -> Double in
+            let s = sigmoid(x)
+            return dy * (s + x * s * (1 - s))
+        }, gradient: nil),
+    binary(
+        "gelu_gradient", "dy · d gelu(x)/dx",
+        { (dy: Double, x: Double) -> Double in
+            dy * (phi(x) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot())
+        }, gradient: nil),
+    binary(
+        "gelu_tanh_gradient", "dy · d gelu_tanh(x)/dx",
+        { (dy: Double, x: Double) -> Double in
+            let t = tanh(geluTanhFactor * (x + 0.044715 * x * x * x))
+            return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * geluTanhFactor * (1 + 3 * 0.044715 * x * x))
+        }, gradient: nil),
 ]
 
 private func scalar(

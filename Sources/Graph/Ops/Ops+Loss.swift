@@ -37,7 +37,8 @@ private let labelLogprobsOp = Op(
             let isLabel = row.indices.contains(label)
             logp.append(isLabel ? row[label] - total : 0)
             lse.append(isLabel ? total : 0)
-            entropy.append(isLabel && context.attributes.bool("entropy") ? total - row.reduce(0) { $0 + exp($1 - total) * $1 } : 0)
+            entropy.append(
+                isLabel && context.attributes.bool("entropy") ? total - row.reduce(0) { $0 + exp($1 - total) * $1 } : 0)
             hits.append(isLabel && row[label] == row.max() ? 1 : 0)
         }
         return [logp, lse, entropy, hits]

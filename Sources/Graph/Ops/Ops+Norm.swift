@@ -19,14 +19,17 @@ private let rmsNormOp = Op(
     reference: { context throws(GraphError) in
         let (eps, offset) = (context.attributes.float("eps"), context.attributes.float("offset"))
         let w = context.values(1)
-        return [rows(context.values(0), width: w.count).flatMap { row in
-            let inverse = 1 / (row.reduce(0) { $0 + $1 * $1 } / Double(w.count) + eps).squareRoot()
-            return zip(row, w).map { $0 * inverse * (offset + $1) }
-        }]
+        return [
+            rows(context.values(0), width: w.count).flatMap { row in
+                let inverse = 1 / (row.reduce(0) { $0 + $1 * $1 } / Double(w.count) + eps).squareRoot()
+                return zip(row, w).map { $0 * inverse * (offset + $1) }
+            }
+        ]
     })
 
 private let rmsNormBackwardOp = Op(
-    "rms_norm_backward", "gradients of rms_norm to x and to the weight", inputs: ["dy [.., W]", "x [.., W]", "weight [W]"],
+    "rms_norm_backward", "gradients of rms_norm to x and to the weight",
+    inputs: ["dy [.., W]", "x [.., W]", "weight [W]"],
     attributes: rmsRules,
     infer: { context throws(GraphError) in
         let dy = try context.float(0)
@@ -67,10 +70,12 @@ private let layerNormOp = Op(
         let eps = context.attributes.float("eps")
         let w = context.values(1)
         let b = context.has(2) ? context.values(2) : [Double](repeating: 0, count: w.count)
-        return [rows(context.values(0), width: w.count).flatMap { row in
-            let (mean, inverse) = moments(row, eps: eps)
-            return row.enumerated().map { ($1 - mean) * inverse * w[$0] + b[$0] }
-        }]
+        return [
+            rows(context.values(0), width: w.count).flatMap { row in
+                let (mean, inverse) = moments(row, eps: eps)
+                return row.enumerated().map { ($1 - mean) * inverse * w[$0] + b[$0] }
+            }
+        ]
     })
 
 private func moments(_ row: ArraySlice<Double>, eps: Double) -> (mean: Double, inverse: Double) {
@@ -122,12 +127,14 @@ private let ropeOp = Op(
         let pairs = try context.float(2, rank: 1)[0]
         let sections = context.attributes.ints("sections")
         guard positions == (sections.isEmpty ? [x[0]] : [sections.count, x[0]]) else {
-            throw context.mismatch(1, sections.isEmpty ? "shape [\(x[0])]" : "shape [\(sections.count), \(x[0])]", try context.type(1))
+            throw context.mismatch(
+                1, sections.isEmpty ? "shape [\(x[0])]" : "shape [\(sections.count), \(x[0])]", try context.type(1))
         }
         guard 2 * pairs <= x[2] else {
             throw GraphError(.invalid, "\(pairs) frequencies rotate \(2 * pairs) elements, a head has \(x[2])")
         }
-        guard sections.isEmpty || (sections.allSatisfy({ (0...pairs).contains($0) }) && sections.reduce(0, +) == pairs) else {
+        guard sections.isEmpty || (sections.allSatisfy({ (0...pairs).contains($0) }) && sections.reduce(0, +) == pairs)
+        else {
             throw GraphError(.invalid, "sections \(sections) do not add up to the \(pairs) frequencies")
         }
         return [ValueType(x)]

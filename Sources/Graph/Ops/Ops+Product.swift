@@ -7,7 +7,8 @@ let productOps: [Op] = [
 let activationRule: [AttributeRule] = [.optional("activation", .string("auto"))]
 
 private let linearOp = Op(
-    "linear", "y = x wᵀ + b", inputs: ["x [T, K]", "weight [N, K]", "bias [N]"], optional: 1, attributes: activationRule,
+    "linear", "y = x wᵀ + b", inputs: ["x [T, K]", "weight [N, K]", "bias [N]"], optional: 1,
+    attributes: activationRule,
     infer: { context throws(GraphError) in
         let x = try context.float(0, rank: 2)
         let w = try context.float(1, rank: 2)
@@ -98,11 +99,13 @@ private let matmulOp = Op(
         let n = matmulSides(context.shape(1), tb).1
         let (a, b) = (context.values(0), context.values(1))
         let batches = context.shape(0).dropLast(2).reduce(1, *)
-        return [(0..<batches).flatMap { batch in
-            product(
-                m, n, k, { a[batch * m * k + (ta ? $1 * m + $0 : $0 * k + $1)] },
-                { b[batch * k * n + (tb ? $1 * k + $0 : $0 * n + $1)] }, { _ in 0 })
-        }]
+        return [
+            (0..<batches).flatMap { batch in
+                product(
+                    m, n, k, { a[batch * m * k + (ta ? $1 * m + $0 : $0 * k + $1)] },
+                    { b[batch * k * n + (tb ? $1 * k + $0 : $0 * n + $1)] }, { _ in 0 })
+            }
+        ]
     })
 
 private func matmulSides(_ shape: [Int], _ transposed: Bool) -> (Int, Int) {
@@ -126,17 +129,20 @@ private let expertLinearOp = Op(
         [
             d.wants(0) ? try d.emit("expert_linear_backward_input", d.dy, d.input(1), d.input(2)) : nil, nil,
             d.wants(2)
-                ? try d.emit("expert_outer", d.dy, d.input(0), d.input(1), with: [("experts", .int(d.shape(d.input(2))[0]))])
+                ? try d.emit(
+                    "expert_outer", d.dy, d.input(0), d.input(1), with: [("experts", .int(d.shape(d.input(2))[0]))])
                 : nil,
         ]
     },
     reference: { context throws(GraphError) in
         let (k, n) = (context.shape(0)[1], context.shape(2)[1])
         let (x, w) = (context.values(0), context.values(2))
-        return [context.ints(1).enumerated().flatMap { r, e in
-            guard (0..<context.shape(2)[0]).contains(e) else { return [Double](repeating: 0, count: n) }
-            return (0..<n).map { column in (0..<k).reduce(0) { $0 + x[r * k + $1] * w[(e * n + column) * k + $1] } }
-        }]
+        return [
+            context.ints(1).enumerated().flatMap { r, e in
+                guard (0..<context.shape(2)[0]).contains(e) else { return [Double](repeating: 0, count: n) }
+                return (0..<n).map { column in (0..<k).reduce(0) { $0 + x[r * k + $1] * w[(e * n + column) * k + $1] } }
+            }
+        ]
     })
 
 private let expertLinearBackwardInputOp = Op(
@@ -152,14 +158,18 @@ private let expertLinearBackwardInputOp = Op(
     reference: { context throws(GraphError) in
         let (n, k) = (context.shape(0)[1], context.shape(2)[2])
         let (dy, w) = (context.values(0), context.values(2))
-        return [context.ints(1).enumerated().flatMap { r, e in
-            guard (0..<context.shape(2)[0]).contains(e) else { return [Double](repeating: 0, count: k) }
-            return (0..<k).map { column in (0..<n).reduce(0) { $0 + dy[r * n + $1] * w[(e * n + $1) * k + column] } }
-        }]
+        return [
+            context.ints(1).enumerated().flatMap { r, e in
+                guard (0..<context.shape(2)[0]).contains(e) else { return [Double](repeating: 0, count: k) }
+                return (0..<k).map { column in (0..<n).reduce(0) { $0 + dy[r * n + $1] * w[(e * n + $1) * k + column] }
+                }
+            }
+        ]
     })
 
 private let expertOuterOp = Op(
-    "expert_outer", "dw[e] = Σ over rows of expert e of dy[r] x[r]ᵀ", inputs: ["dy [R, N]", "x [R, K]", "expert i32 [R]"],
+    "expert_outer", "dw[e] = Σ over rows of expert e of dy[r] x[r]ᵀ",
+    inputs: ["dy [R, N]", "x [R, K]", "expert i32 [R]"],
     attributes: [.required("experts", .int(1))],
     infer: { context throws(GraphError) in
         let (dy, x) = (try context.float(0, rank: 2), try context.float(1, rank: 2))

@@ -2,17 +2,26 @@ import Glibc
 
 /// Ops that join the elements of axes, and the softmax family over the last one.
 let reduceOps: [Op] = [
-    reduction("sum", "the sum over axes (all when none is named)") { $0.reduce(0, +) } gradient: { d, stretched, _ in stretched },
-    reduction("mean", "the mean over axes (all when none is named); 0 of nothing") { $0.isEmpty ? 0 : $0.reduce(0, +) / Double($0.count) } gradient: { d, stretched, count in
+    reduction("sum", "the sum over axes (all when none is named)") {
+        $0.reduce(0, +)
+    } gradient: { d, stretched, _ in
+        stretched
+    },
+    reduction("mean", "the mean over axes (all when none is named); 0 of nothing") {
+        $0.isEmpty ? 0 : $0.reduce(0, +) / Double($0.count)
+    } gradient: { d, stretched, count in
         try d.emit("scale", stretched, with: [("factor", .float(1 / Double(max(1, count))))])
     },
-    reduction("reduce_max", "the largest over axes") { $0.max() ?? -.infinity } gradient: { d, stretched, _ in
+    reduction("reduce_max", "the largest over axes") {
+        $0.max() ?? -.infinity
+    } gradient: { d, stretched, _ in
         let x = d.input(0)
         let kept = keptShape(d.shape(x), d.attributes.ints("axes"))
         let largest = try d.emit("reshape", d.y, with: [("shape", .ints(kept))])
         return try d.emit("mul", stretched, d.emit("equal", x, largest))
     },
-    softmaxOp, softmaxGradientOp, logSoftmaxOp, logSumExpOp, cumsumOp, topkOp, argmaxOp, sumSequencesOp, gatherSequencesOp,
+    softmaxOp, softmaxGradientOp, logSoftmaxOp, logSumExpOp, cumsumOp, topkOp, argmaxOp, sumSequencesOp,
+    gatherSequencesOp,
 ]
 
 private func normalized(_ axes: [Int], rank: Int) -> [Int] {
@@ -76,10 +85,12 @@ private let softmaxOp = Op(
     infer: { context throws(GraphError) in [ValueType(try context.float(0))] },
     gradient: { d in [try d.emit("softmax_gradient", d.dy, d.y)] },
     reference: { context throws(GraphError) in
-        [rows(context.values(0), width: lastWidth(context)).flatMap { row in
-            let total = logSumExp(row)
-            return row.map { exp($0 - total) }
-        }]
+        [
+            rows(context.values(0), width: lastWidth(context)).flatMap { row in
+                let total = logSumExp(row)
+                return row.map { exp($0 - total) }
+            }
+        ]
     })
 
 private let softmaxGradientOp = Op(
@@ -91,10 +102,12 @@ private let softmaxGradientOp = Op(
     },
     reference: { context throws(GraphError) in
         let width = lastWidth(context)
-        return [zip(rows(context.values(0), width: width), rows(context.values(1), width: width)).flatMap { dy, y in
-            let dot = zip(dy, y).reduce(0) { $0 + $1.0 * $1.1 }
-            return zip(dy, y).map { ($0 - dot) * $1 }
-        }]
+        return [
+            zip(rows(context.values(0), width: width), rows(context.values(1), width: width)).flatMap { dy, y in
+                let dot = zip(dy, y).reduce(0) { $0 + $1.0 * $1.1 }
+                return zip(dy, y).map { ($0 - dot) * $1 }
+            }
+        ]
     })
 
 private let logSoftmaxOp = Op(
@@ -105,10 +118,12 @@ private let logSoftmaxOp = Op(
         return [try d.emit("sub", d.dy, d.emit("mul", d.emit("exp", d.y), total))]
     },
     reference: { context throws(GraphError) in
-        [rows(context.values(0), width: lastWidth(context)).flatMap { row in
-            let total = logSumExp(row)
-            return row.map { $0 - total }
-        }]
+        [
+            rows(context.values(0), width: lastWidth(context)).flatMap { row in
+                let total = logSumExp(row)
+                return row.map { $0 - total }
+            }
+        ]
     })
 
 private let logSumExpOp = Op(
@@ -126,7 +141,10 @@ private let logSumExpOp = Op(
     reference: { context throws(GraphError) in
         let width = lastWidth(context)
         // Σ of nothing is 0, of which the logarithm is -∞.
-        return [width == 0 ? context.outputs[0].zeros.map { $0 - .infinity } : rows(context.values(0), width: width).map(logSumExp)]
+        return [
+            width == 0
+                ? context.outputs[0].zeros.map { $0 - .infinity } : rows(context.values(0), width: width).map(logSumExp)
+        ]
     })
 
 private let cumsumOp = Op(
@@ -136,14 +154,16 @@ private let cumsumOp = Op(
     gradient: { d in [try d.emit("cumsum", d.dy, with: [("reverse", .bool(!d.attributes.bool("reverse")))])] },
     reference: { context throws(GraphError) in
         let reverse = context.attributes.bool("reverse")
-        return [rows(context.values(0), width: lastWidth(context)).flatMap { row in
-            var total = 0.0
-            let sums = (reverse ? Array(row.reversed()) : Array(row)).map { value in
-                total += value
-                return total
+        return [
+            rows(context.values(0), width: lastWidth(context)).flatMap { row in
+                var total = 0.0
+                let sums = (reverse ? Array(row.reversed()) : Array(row)).map { value in
+                    total += value
+                    return total
+                }
+                return reverse ? sums.reversed() : sums
             }
-            return reverse ? sums.reversed() : sums
-        }]
+        ]
     })
 
 private let topkOp = Op(
@@ -178,9 +198,11 @@ private let argmaxOp = Op(
         return [ValueType(Array(shape.dropLast()), .i32)]
     },
     reference: { context throws(GraphError) in
-        [rows(context.values(0), width: lastWidth(context)).map { row in
-            Double((row.indices.max { (row[$0], $1) < (row[$1], $0) } ?? row.startIndex) - row.startIndex)
-        }]
+        [
+            rows(context.values(0), width: lastWidth(context)).map { row in
+                Double((row.indices.max { (row[$0], $1) < (row[$1], $0) } ?? row.startIndex) - row.startIndex)
+            }
+        ]
     })
 
 private let sumSequencesOp = Op(

@@ -15,9 +15,11 @@ private let embeddingOp = Op(
     reference: { context throws(GraphError) in
         let width = context.shape(0)[1]
         let table = context.values(0)
-        return [context.ints(1).flatMap { id in
-            (0..<width).map { id >= 0 && id < context.shape(0)[0] ? table[id * width + $0] : 0 }
-        }]
+        return [
+            context.ints(1).flatMap { id in
+                (0..<width).map { id >= 0 && id < context.shape(0)[0] ? table[id * width + $0] : 0 }
+            }
+        ]
     })
 
 private let scatterAddRowsOp = Op(
@@ -72,17 +74,22 @@ private let gatherColumnsOp = Op(
     reference: { context throws(GraphError) in
         let (k, width) = (context.shape(1).last ?? 1, context.shape(0).last ?? 1)
         let x = context.values(0)
-        return [context.ints(1).enumerated().map { i, column in
-            column >= 0 && column < width ? x[i / max(1, k) * width + column] : 0
-        }]
+        return [
+            context.ints(1).enumerated().map { i, column in
+                column >= 0 && column < width ? x[i / max(1, k) * width + column] : 0
+            }
+        ]
     })
 
 private let dropoutOp = Op(
-    "dropout", "zeroes each element with probability p and scales the rest by 1 / (1 - p); which ones follows from seed, stream and place (Philox4x32-10)",
+    "dropout",
+    "zeroes each element with probability p and scales the rest by 1 / (1 - p); which ones follows from seed, stream and place (Philox4x32-10)",
     inputs: ["x", "seed u32 [2]"], attributes: [.required("p", .float(0)), .optional("stream", .int(0))],
     infer: { context throws(GraphError) in
         let x = try context.float(0)
-        guard try context.type(1) == ValueType([2], .u32) else { throw context.mismatch(1, "u32 [2]", try context.type(1)) }
+        guard try context.type(1) == ValueType([2], .u32) else {
+            throw context.mismatch(1, "u32 [2]", try context.type(1))
+        }
         let p = context.attributes.float("p")
         guard p >= 0, p < 1 else { throw GraphError(.invalid, "p is \(p), wanted 0 ..< 1") }
         return [ValueType(x)]
@@ -93,29 +100,38 @@ private let dropoutOp = Op(
         let key = philoxKey(context.values(1))
         let threshold = UInt32(min(p * 4294967296, 4294967295))
         let stream = UInt64(UInt32(truncatingIfNeeded: context.attributes.int("stream")))
-        return [context.values(0).enumerated().map { i, x in
-            let words = Philox.block(seed: key, stream: stream, counter: UInt64(i / 4))
-            let word = [words.0, words.1, words.2, words.3][i % 4]
-            return word < threshold ? 0 : x / (1 - p)
-        }]
+        return [
+            context.values(0).enumerated().map { i, x in
+                let words = Philox.block(seed: key, stream: stream, counter: UInt64(i / 4))
+                let word = [words.0, words.1, words.2, words.3][i % 4]
+                return word < threshold ? 0 : x / (1 - p)
+            }
+        ]
     })
 
 private let uniformOp = Op(
-    "uniform", "numbers evenly from 0 ..< 1 with 24 bits each; which ones follows from seed, stream and place (Philox4x32-10)",
+    "uniform",
+    "numbers evenly from 0 ..< 1 with 24 bits each; which ones follows from seed, stream and place (Philox4x32-10)",
     inputs: ["seed u32 [2]"], attributes: [.required("shape", .ints([])), .optional("stream", .int(0))],
     infer: { context throws(GraphError) in
-        guard try context.type(0) == ValueType([2], .u32) else { throw context.mismatch(0, "u32 [2]", try context.type(0)) }
+        guard try context.type(0) == ValueType([2], .u32) else {
+            throw context.mismatch(0, "u32 [2]", try context.type(0))
+        }
         let shape = context.attributes.ints("shape")
-        guard shape.allSatisfy({ $0 >= 0 }) else { throw GraphError(.invalid, "shape is \(shape), wanted no negative size") }
+        guard shape.allSatisfy({ $0 >= 0 }) else {
+            throw GraphError(.invalid, "shape is \(shape), wanted no negative size")
+        }
         return [ValueType(shape)]
     },
     reference: { context throws(GraphError) in
         let key = philoxKey(context.values(0))
         let stream = UInt64(UInt32(truncatingIfNeeded: context.attributes.int("stream")))
-        return [(0..<context.outputs[0].count).map { i in
-            let words = Philox.block(seed: key, stream: stream, counter: UInt64(i / 4))
-            return Double([words.0, words.1, words.2, words.3][i % 4] >> 8) * 0x1p-24
-        }]
+        return [
+            (0..<context.outputs[0].count).map { i in
+                let words = Philox.block(seed: key, stream: stream, counter: UInt64(i / 4))
+                return Double([words.0, words.1, words.2, words.3][i % 4] >> 8) * 0x1p-24
+            }
+        ]
     })
 
 /// The seed of Philox from the two words of a seed value.

@@ -93,7 +93,8 @@ struct ElementwiseFusion {
             Step(
                 op: "elementwise", inputs: group.inputs, outputs: outputs,
                 attributes: [
-                    ("ops", .string(names.joined(separator: " "))), ("operands", .ints(operands)), ("values", .floats(values)),
+                    ("ops", .string(names.joined(separator: " "))), ("operands", .ints(operands)),
+                    ("values", .floats(values)),
                     ("outputs", .ints(outputs.map { registers[$0.index] ?? 0 })),
                 ],
                 name: (block.isEmpty ? "" : "\(block): ") + names.joined(separator: "+"), isElementwise: true))

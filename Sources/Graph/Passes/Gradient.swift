@@ -16,7 +16,9 @@ extension Graph {
         _ loss: Value, with parameters: [Value], recompute: Recomputation = .none
     ) throws -> [Value?] {
         guard contains(loss), type(loss).count == 1 else {
-            throw error(.invalid, "the loss must be a single number, found \(contains(loss) ? "\(type(loss))" : "no value")", "gradient")
+            throw error(
+                .invalid, "the loss must be a single number, found \(contains(loss) ? "\(type(loss))" : "no value")",
+                "gradient")
         }
         let forwardCount = nodes.count
         var depends = [Bool](repeating: false, count: types.count)
@@ -87,7 +89,8 @@ private struct BlockReplay {
         }
         let outputs = original.outputs.map { twin($0) }
         return Node(
-            op: original.op, inputs: original.inputs.map { twin($0) }, outputs: outputs, attributes: original.attributes,
+            op: original.op, inputs: original.inputs.map { twin($0) }, outputs: outputs,
+            attributes: original.attributes,
             block: original.block)
     }
 

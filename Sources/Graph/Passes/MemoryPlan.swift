@@ -67,7 +67,8 @@ package struct MemoryPlan {
                     let reused = step.inputs.first(where: { input in
                         let source = base(input.index)
                         return external[source] == nil && lastUse[source] == i && !taken.contains(source)
-                            && graph.type(input) == graph.type(output) && bytes[source] == size && root[input.index]?.offset ?? 0 == 0
+                            && graph.type(input) == graph.type(output) && bytes[source] == size
+                            && root[input.index]?.offset ?? 0 == 0
                             && places[source]?.slot == 0
                             && !step.inputs.contains { $0 != input && base($0.index) == source }
                     })
@@ -88,11 +89,15 @@ package struct MemoryPlan {
                 arena.give(offset, scratchBytes[i])
             }
             for value in dying[i].sorted() {
-                if let size = bytes.removeValue(forKey: value), let place = places[value] { arena.give(place.offset, size) }
+                if let size = bytes.removeValue(forKey: value), let place = places[value] {
+                    arena.give(place.offset, size)
+                }
             }
         }
         for (value, view) in root {
-            if let place = places[view.value] { places[value] = Place(slot: place.slot, offset: place.offset + view.offset) }
+            if let place = places[view.value] {
+                places[value] = Place(slot: place.slot, offset: place.offset + view.offset)
+            }
         }
         arenaBytes = arena.peak
     }

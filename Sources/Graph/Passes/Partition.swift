@@ -36,7 +36,8 @@ struct Partition {
                 let layouts = step.inputs.compactMap { graph.parameter($0) }.map { "\($0.name): \($0.layout)" }
                 throw GraphError(
                     .unsupported,
-                    "no device can run \(step.op)(\(types))" + (layouts.isEmpty ? "" : " over \(layouts.joined(separator: ", "))"),
+                    "no device can run \(step.op)(\(types))"
+                        + (layouts.isEmpty ? "" : " over \(layouts.joined(separator: ", "))"),
                     at: step.name)
             }
             for input in step.inputs {

@@ -21,7 +21,8 @@ package struct ReferenceRun {
             let results = try node.op.reference(
                 Op.Evaluation(
                     inputs: node.inputs.map { $0.isNone ? nil : values[$0.index] },
-                    types: node.inputs.map { $0.isNone ? nil : graph.type($0) }, outputs: node.outputs.map { graph.type($0) },
+                    types: node.inputs.map { $0.isNone ? nil : graph.type($0) },
+                    outputs: node.outputs.map { graph.type($0) },
                     attributes: node.attributes))
             for (output, result) in zip(node.outputs, results) { values[output.index] = result }
         }

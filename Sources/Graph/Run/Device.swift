@@ -78,7 +78,9 @@ package final class Device: @unchecked Sendable {
         weight.struct_size = UInt32(MemoryLayout<mt_weight>.size)
         weight.rank = UInt32(shape.count)
         withUnsafeMutableBytes(of: &weight.dims) { dims in
-            for (i, size) in shape.enumerated() { dims.storeBytes(of: Int64(size), toByteOffset: i * 8, as: Int64.self) }
+            for (i, size) in shape.enumerated() {
+                dims.storeBytes(of: Int64(size), toByteOffset: i * 8, as: Int64.self)
+            }
         }
         let views = parts.map { mt_bytes(data: $0.baseAddress, size: $0.count) }
         var handle: OpaquePointer?

@@ -78,7 +78,9 @@ private final class CompiledSteps {
             let status: Result<Void, GraphError> = list.withUnsafeBufferPointer { list in
                 schedule.steps = list.baseAddress
                 return Result { () throws(GraphError) in
-                    try device.call("compile") { device.table.pointee.compile(device.context, device.index, &schedule, &out, $0) }
+                    try device.call("compile") {
+                        device.table.pointee.compile(device.context, device.index, &schedule, &out, $0)
+                    }
                 }
             }
             try status.get()

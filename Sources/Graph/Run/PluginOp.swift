@@ -9,7 +9,8 @@ package struct PluginOp {
 
     package init(component: mt_component) throws(GraphError) {
         name = component.id.string
-        guard let table = component.table?.assumingMemoryBound(to: mt_op_table.self), table.pointee.decompose != nil else {
+        guard let table = component.table?.assumingMemoryBound(to: mt_op_table.self), table.pointee.decompose != nil
+        else {
             throw GraphError(.invalid, "the component has no function \"decompose\"", at: "op \(component.id.string)")
         }
         self.table = table
@@ -27,7 +28,8 @@ package struct PluginOp {
         do throws(PluginError) {
             try checked { error in
                 table.pointee.decompose(
-                    context, GraphService.handle(graph), values, values.count, list, list.count, &results, results.count, error)
+                    context, GraphService.handle(graph), values, values.count, list, list.count, &results,
+                    results.count, error)
             }
         } catch {
             throw graph.error(

@@ -63,7 +63,8 @@ package final class Program {
     ///   - outputs: Values to be read after a run.
     ///   - updates: Values written over a bound value at the end of the run.
     package init(
-        _ graph: Graph, outputs: [Value], updates: [(value: Value, over: Value)] = [], device: Device, arena: SharedArena,
+        _ graph: Graph, outputs: [Value], updates: [(value: Value, over: Value)] = [], device: Device,
+        arena: SharedArena,
         fuse: Bool = true
     ) throws(GraphError) {
         self.device = device
@@ -72,7 +73,8 @@ package final class Program {
 
         let inputs = ExternalValues(graph, steps, outputs: outputs, updates: updates)
         bound = inputs.bound
-        let partition = try Partition(graph, steps, kept: outputs + updates.map(\.value), lanes: devices.count) { lane, step in
+        let partition = try Partition(graph, steps, kept: outputs + updates.map(\.value), lanes: devices.count) {
+            lane, step in
             devices[lane].supports(step, graph: graph)
         }
 
@@ -83,8 +85,10 @@ package final class Program {
         var stores: [(value: Value, over: Value)] = []
         for (index, device) in devices.enumerated() {
             var own = partition.steps(of: index)
-            let targets = index == 0
-                ? Dictionary(updates.map { ($0.value.index, $0.over.index) }, uniquingKeysWith: { first, _ in first }) : [:]
+            let targets =
+                index == 0
+                ? Dictionary(updates.map { ($0.value.index, $0.over.index) }, uniquingKeysWith: { first, _ in first })
+                : [:]
             let kept = (outputs + updates.map(\.value)).filter { (partition.home[$0.index] ?? 0) == index }
             var sizes = own.map { $0.isMoment ? 0 : device.scratch($0, graph: graph) }
             var plan = MemoryPlan(
@@ -94,17 +98,21 @@ package final class Program {
                 (partition.home[update.value.index] ?? 0) == index
                     && plan.places[update.value.index] != plan.places[update.over.index]
             }
-            if index == 0, !copies.isEmpty, device.supports(Self.copyStep(copies[0].value, copies[0].over), graph: graph) {
+            if index == 0, !copies.isEmpty,
+                device.supports(Self.copyStep(copies[0].value, copies[0].over), graph: graph)
+            {
                 for copy in copies { own.append(Self.copyStep(copy.value, copy.over)) }
                 sizes += copies.map { _ in 0 }
                 plan = MemoryPlan(
-                    graph: graph, steps: own, external: inputs.places, kept: kept, targets: targets, scratchBytes: sizes)
+                    graph: graph, steps: own, external: inputs.places, kept: kept, targets: targets, scratchBytes: sizes
+                )
             } else {
                 stores += copies
             }
             // A value that is computed in place of a bound one needs its buffer even when no step reads it.
             let used = Set(own.flatMap { $0.inputs + $0.outputs }.map(\.index)).union(targets.values)
-            let constants = inputs.constants.isEmpty || inputs.constantValues.isDisjoint(with: used)
+            let constants =
+                inputs.constants.isEmpty || inputs.constantValues.isDisjoint(with: used)
                 ? nil : try device.upload(inputs.constants)
             lanes.append(
                 Lane(
@@ -148,7 +156,8 @@ package final class Program {
         try flush()
         for store in stores {
             let bytes = graph.type(store.value).byteCount
-            actions.append(.store(store.value, bytes: bytes, from: partition.home[store.value.index] ?? 0, over: store.over))
+            actions.append(
+                .store(store.value, bytes: bytes, from: partition.home[store.value.index] ?? 0, over: store.over))
         }
         self.actions = actions
         self.lanes = lanes
@@ -165,7 +174,8 @@ package final class Program {
         Step(
             op: "elementwise", inputs: [value], outputs: [over],
             attributes: [
-                ("ops", .string("detach")), ("operands", .ints([1, 0, 0, 0])), ("values", .floats([0])), ("outputs", .ints([1])),
+                ("ops", .string("detach")), ("operands", .ints([1, 0, 0, 0])), ("values", .floats([0])),
+                ("outputs", .ints([1])),
             ], name: "update", isElementwise: false)
     }
 
@@ -211,7 +221,9 @@ package final class Program {
                 try target.copy(from: source, at: start, to: end, bytes: bytes)
             case .store(let value, let bytes, let from, let over):
                 let (source, start) = try place(value, from)
-                if let at = bound.firstIndex(of: over) { try given[at].copy(from: source, at: start, to: 0, bytes: bytes) }
+                if let at = bound.firstIndex(of: over) {
+                    try given[at].copy(from: source, at: start, to: 0, bytes: bytes)
+                }
             }
         }
         for copy in copied { try copy.to.copy(from: copy.from, at: 0, to: 0, bytes: copy.to.bytes) }
@@ -224,15 +236,18 @@ package final class Program {
         } catch {
             guard error.code == .outOfMemory, let largest = lane.largest else { throw error }
             throw GraphError(
-                .outOfMemory, "\(error.message); a run needs \(lane.plan.arenaBytes) bytes, of which the largest step takes \(largest.bytes)",
+                .outOfMemory,
+                "\(error.message); a run needs \(lane.plan.arenaBytes) bytes, of which the largest step takes \(largest.bytes)",
                 at: "\(error.location): \(largest.name)")
         }
     }
 
     /// The memory of a value that a lane computes or received.
     private func place(_ value: Value, _ lane: Int) throws(GraphError) -> (buffer: DeviceBuffer, offset: Int) {
-        guard let place = lanes[lane].plan.places[value.index], place.slot == 0, let buffer = lanes[lane].arena.buffer else {
-            throw GraphError(.invalid, "value \(value.index) lives in a buffer of the caller's: read it there", at: "read")
+        guard let place = lanes[lane].plan.places[value.index], place.slot == 0, let buffer = lanes[lane].arena.buffer
+        else {
+            throw GraphError(
+                .invalid, "value \(value.index) lives in a buffer of the caller's: read it there", at: "read")
         }
         return (buffer, place.offset)
     }
@@ -278,5 +293,7 @@ private struct ExternalValues {
 
 extension Step {
     /// Inputs that the op writes to: the caches of attention over pages.
-    fileprivate var changedInputs: [Value] { op == "attention_paged" && inputs.count > 4 ? [inputs[3], inputs[4]] : [] }
+    fileprivate var changedInputs: [Value] {
+        op == "attention_paged" && inputs.count > 4 ? [inputs[3], inputs[4]] : []
+    }
 }

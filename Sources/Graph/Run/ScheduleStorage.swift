@@ -11,14 +11,16 @@ final class ScheduleStorage {
     private func store<Element>(_ elements: [Element]) -> UnsafeMutablePointer<Element>? {
         guard !elements.isEmpty else { return nil }
         let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: elements.count * MemoryLayout<Element>.stride, alignment: max(16, MemoryLayout<Element>.alignment))
+            byteCount: elements.count * MemoryLayout<Element>.stride,
+            alignment: max(16, MemoryLayout<Element>.alignment))
         owned.append(memory)
         return memory.initializeMemory(as: Element.self, from: elements, count: elements.count)
     }
 
     private func store(_ text: String) -> mt_str {
         let bytes = store(Array(text.utf8))
-        return mt_str(data: bytes.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }, size: text.utf8.count)
+        return mt_str(
+            data: bytes.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }, size: text.utf8.count)
     }
 
     /// Adds a step; its places are set when the plan is known.
@@ -56,7 +58,9 @@ final class ScheduleStorage {
         out.type = type.element.rawValue
         out.rank = UInt32(type.shape.count)
         withUnsafeMutableBytes(of: &out.dims) { dims in
-            for (i, size) in type.shape.enumerated() { dims.storeBytes(of: Int64(size), toByteOffset: i * 8, as: Int64.self) }
+            for (i, size) in type.shape.enumerated() {
+                dims.storeBytes(of: Int64(size), toByteOffset: i * 8, as: Int64.self)
+            }
         }
         if let parameter = graph.parameter(value) { out.layout = store(parameter.layout) }
         let at = place(value) ?? MemoryPlan.Place(slot: 0, offset: 0)

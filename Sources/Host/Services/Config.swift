@@ -19,7 +19,8 @@ private final class Document {
     func read<Value>(_ path: mt_str, _ wanted: String, _ read: (JSON) -> Value?) throws -> Value {
         let found = try value(path)
         guard let result = read(found) else {
-            throw PluginError(.invalid, "\(path.string) is \(found.text().prefix(60)), wanted \(wanted)", at: path.string)
+            throw PluginError(
+                .invalid, "\(path.string) is \(found.text().prefix(60)), wanted \(wanted)", at: path.string)
         }
         return result
     }
@@ -86,7 +87,8 @@ extension Services {
                     let component = try registry.find(kind: kind.string, id: id.string)
                     if let out { try? writeSized(component.raw, to: out, size: out.pointee.struct_size, \.struct_size) }
                 } catch {
-                    throw PluginError(error.code == .notFound ? .notFound : .error, error.description, at: error.subject)
+                    throw PluginError(
+                        error.code == .notFound ? .notFound : .error, error.description, at: error.subject)
                 }
             }
         }

@@ -43,7 +43,8 @@ package enum FileService {
             guarded(error) {
                 let id = plugin.string
                 guard Schema.TextRule.identifier.holds(id) else {
-                    throw PluginError(.invalid, "\"\(id)\" is no plugin id; wanted \(Schema.TextRule.identifier.wanted)")
+                    throw PluginError(
+                        .invalid, "\"\(id)\" is no plugin id; wanted \(Schema.TextRule.identifier.wanted)")
                 }
                 let path = "\(FileService.cacheDirectory)/plugins/\(id)"
                 do throws(FileError) {

@@ -14,8 +14,11 @@ package final class Metrics: Sendable {
         var table = mt_metrics()
         table.struct_size = UInt32(MemoryLayout<mt_metrics>.size)
         table.ctx = Unmanaged.passRetained(self).toOpaque()
-        table.set = { context, name, value in (try? Handle.context(context, as: Metrics.self))?.set(name.string, value) }
-        table.add = { context, name, amount in (try? Handle.context(context, as: Metrics.self))?.add(name.string, amount) }
+        table.set = { context, name, value in (try? Handle.context(context, as: Metrics.self))?.set(name.string, value)
+        }
+        table.add = { context, name, amount in
+            (try? Handle.context(context, as: Metrics.self))?.add(name.string, amount)
+        }
         return table
     }
 }

@@ -88,7 +88,9 @@ package final class ThreadPool: @unchecked Sendable {
             if !won { continue }
             unsafeBitCast(Int(bitPattern: function), to: Body.self)(argument, Int(total - unclaimed), thread)
             let (_, ended) = finished.add(1, ordering: .sequentiallyConsistent)
-            if ended == Int(total), isCallerAsleep.load(ordering: .sequentiallyConsistent) { done.locked { done.broadcast() } }
+            if ended == Int(total), isCallerAsleep.load(ordering: .sequentiallyConsistent) {
+                done.locked { done.broadcast() }
+            }
         }
     }
 

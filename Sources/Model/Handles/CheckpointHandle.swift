@@ -20,7 +20,9 @@ package final class CheckpointHandle: @unchecked Sendable {
     package let tokenizerDocument: [UInt8]
     /// The summary with "tokenizer" where there is one, read anew at each call.
     package var description: JSON {
-        guard var members = summary.object, let tokenizer = try? JSON(parsing: tokenizerDocument) else { return summary }
+        guard var members = summary.object, let tokenizer = try? JSON(parsing: tokenizerDocument) else {
+            return summary
+        }
         members["tokenizer"] = tokenizer
         return .object(members)
     }
@@ -85,7 +87,8 @@ package final class CheckpointHandle: @unchecked Sendable {
             start <= file.bytes.count, size <= file.bytes.count - start
         else {
             throw ModelError(
-                .invalid, "tensor \(entry.name) ends at byte \(entry.offset &+ entry.size), the file has \(file.bytes.count)",
+                .invalid,
+                "tensor \(entry.name) ends at byte \(entry.offset &+ entry.size), the file has \(file.bytes.count)",
                 at: files[entry.file])
         }
         return UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + size])

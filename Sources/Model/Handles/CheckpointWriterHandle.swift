@@ -15,7 +15,8 @@ package final class CheckpointWriterHandle {
         format: String, path: String, options: JSON = [:], tensors: [TensorEntry], components: any ComponentSource
     ) throws {
         let component = try components.component(kind: MT_KIND_CHECKPOINT, id: format)
-        guard let table = component.table?.assumingMemoryBound(to: mt_checkpoint_table.self), let create = table.pointee.create
+        guard let table = component.table?.assumingMemoryBound(to: mt_checkpoint_table.self),
+            let create = table.pointee.create
         else { throw ModelError(.unsupported, "the format \(format) cannot be written", at: path) }
         var shapes: [UnsafeMutablePointer<Int64>] = []
         defer { for shape in shapes { shape.deallocate() } }

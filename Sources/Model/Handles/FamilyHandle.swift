@@ -51,7 +51,8 @@ package final class FamilyHandle: @unchecked Sendable {
 
     /// Emits a part into `graph`; a decoder's first output is its hidden states.
     package func build(
-        _ part: String = "decoder", in graph: Graph, ids: Value, positions: Value, segments: Value, embeds: Value = .none,
+        _ part: String = "decoder", in graph: Graph, ids: Value, positions: Value, segments: Value,
+        embeds: Value = .none,
         typeIDs: Value = .none
     ) throws -> [Value] {
         var build = mt_build()

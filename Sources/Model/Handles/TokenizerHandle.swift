@@ -15,7 +15,9 @@ package final class TokenizerHandle: @unchecked Sendable {
     package var eos: Int32? { description["eos"]?.int.map(Int32.init) }
 
     /// Opens the tokenizer that `files`, by name, hold.
-    package init(files: [(name: String, bytes: UnsafeRawBufferPointer)], components: any ComponentSource, at path: String) throws {
+    package init(
+        files: [(name: String, bytes: UnsafeRawBufferPointer)], components: any ComponentSource, at path: String
+    ) throws {
         let named = files.map { name, bytes in
             mt_named_bytes(name: Text.forever(name), bytes: mt_bytes(data: bytes.baseAddress, size: bytes.count))
         }
@@ -83,7 +85,9 @@ package final class TokenizerHandle: @unchecked Sendable {
         return id < 0 ? nil : id
     }
 
-    package func makeDecoder(skipSpecial: Bool) throws -> StreamDecoder { try StreamDecoder(self, skipSpecial: skipSpecial) }
+    package func makeDecoder(skipSpecial: Bool) throws -> StreamDecoder {
+        try StreamDecoder(self, skipSpecial: skipSpecial)
+    }
 }
 
 /// Text of one token at a time, whole characters only.

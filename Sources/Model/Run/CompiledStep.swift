@@ -31,7 +31,8 @@ final class CompiledStep {
         var caches: [(value: Value, layer: Int, isKey: Bool)] = []
         let layers = model.shape.attention.count
         graph.attention = { [unowned graph] given, attributes in
-            guard case .int(let layer)? = attributes.first(where: { $0.0 == "layer" })?.1, (0..<layers).contains(layer) else {
+            guard case .int(let layer)? = attributes.first(where: { $0.0 == "layer" })?.1, (0..<layers).contains(layer)
+            else {
                 throw ModelError(.unsupported, "attention names no layer of the model's description", at: "attention")
             }
             func stored(_ name: String, _ like: Value, isKey: Bool) -> Value {
@@ -89,7 +90,9 @@ final class CompiledStep {
         } else {
             var table = [Int32](repeating: 0, count: rows.context.count * shape.tableWidth)
             for s in rows.context.indices {
-                for b in 0..<rows.tableWidth { table[s * shape.tableWidth + b] = rows.blockTable[s * rows.tableWidth + b] }
+                for b in 0..<rows.tableWidth {
+                    table[s * shape.tableWidth + b] = rows.blockTable[s * rows.tableWidth + b]
+                }
             }
             try inputs.table.write(table)
         }

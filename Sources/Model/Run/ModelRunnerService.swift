@@ -50,8 +50,10 @@ package final class ModelRunnerService: @unchecked Sendable {
         return [
             "vocab_size": .int(Int64(shape.vocabulary)), "max_positions": .int(Int64(shape.maximumPositions)),
             "layers": .int(Int64(shape.attention.count)), "block_multiple": .int(Int64(PagedRunner.blockMultiple)),
-            "cache_bytes_per_position": .int(Int64(runner.bytesPerPosition)), "window": .int(Int64(try runner.window())),
-            "end_ids": .array(runner.model.endTokens.map { .int(Int64($0)) }), "memory_bytes": .int(Int64(memory.total)),
+            "cache_bytes_per_position": .int(Int64(runner.bytesPerPosition)),
+            "window": .int(Int64(try runner.window())),
+            "end_ids": .array(runner.model.endTokens.map { .int(Int64($0)) }),
+            "memory_bytes": .int(Int64(memory.total)),
             "memory_free_bytes": .int(Int64(memory.total - memory.used)),
         ]
     }
@@ -69,7 +71,9 @@ package final class ModelRunnerService: @unchecked Sendable {
         }
         table.close = { _, runner in Handle.release(runner, as: PagedRunner.self) }
         table.describe = { _, runner, out, error in
-            guarded(error) { try out.put(try ModelRunnerService.description(try Handle.object(runner, as: PagedRunner.self)).text()) }
+            guarded(error) {
+                try out.put(try ModelRunnerService.description(try Handle.object(runner, as: PagedRunner.self)).text())
+            }
         }
         table.reserve = { _, runner, blocks, blockSize, error in
             guarded(error) {

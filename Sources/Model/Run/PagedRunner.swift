@@ -37,7 +37,11 @@ final class PagedRunner {
         let graph = model.makeGraph()
         var windows: [Int] = []
         graph.attention = { [unowned graph] given, attributes in
-            if case .int(let window)? = attributes.first(where: { $0.0 == "window" })?.1 { windows.append(window) } else { windows.append(0) }
+            if case .int(let window)? = attributes.first(where: { $0.0 == "window" })?.1 {
+                windows.append(window)
+            } else {
+                windows.append(0)
+            }
             // The node itself is the plain one.
             let hook = graph.attention
             graph.attention = nil
@@ -51,9 +55,11 @@ final class PagedRunner {
 
     /// Gives the model a cache of `blocks` blocks of `blockSize` positions.
     func reserve(blocks: Int, blockSize: Int) throws {
-        guard blocks > 0, blockSize > 0, blockSize % Self.blockMultiple == 0, blocks <= Int(Int32.max) / blockSize else {
+        guard blocks > 0, blockSize > 0, blockSize % Self.blockMultiple == 0, blocks <= Int(Int32.max) / blockSize
+        else {
             throw ModelError(
-                .invalid, "\(blocks) blocks of \(blockSize) positions: wanted at least one, of a multiple of \(Self.blockMultiple)",
+                .invalid,
+                "\(blocks) blocks of \(blockSize) positions: wanted at least one, of a multiple of \(Self.blockMultiple)",
                 at: "cache")
         }
         caches = []
@@ -67,7 +73,9 @@ final class PagedRunner {
         if caches.isEmpty {
             caches = try model.shape.attention.map { layer in
                 let positions = blocks * blockSize * layer.keyValueHeads * cacheType.size
-                return (try device.allocate(positions * layer.keyWidth), try device.allocate(positions * layer.valueWidth))
+                return (
+                    try device.allocate(positions * layer.keyWidth), try device.allocate(positions * layer.valueWidth)
+                )
             }
         }
         return caches
@@ -122,15 +130,21 @@ struct StepRows {
     let tableWidth: Int
 
     init(_ batch: mt_batch) throws {
-        let (tokens, sequences, width) = (Int(batch.token_count), Int(batch.sequence_count), Int(batch.block_table_width))
+        let (tokens, sequences, width) = (
+            Int(batch.token_count), Int(batch.sequence_count), Int(batch.block_table_width)
+        )
         func part(_ name: String, _ base: UnsafePointer<Int32>?, _ count: Int) throws -> Numbers {
-            guard base != nil || count == 0 else { throw ModelError(.invalid, "\(name) is NULL, wanted \(count) numbers", at: "batch") }
+            guard base != nil || count == 0 else {
+                throw ModelError(.invalid, "\(name) is NULL, wanted \(count) numbers", at: "batch")
+            }
             return Numbers(start: base, count: count)
         }
         // No cache has 2^31 slots, so neither has a table or a list of rows.
         let (cells, overflow) = sequences.multipliedReportingOverflow(by: width)
         guard !overflow, cells <= Int(Int32.max), batch.logit_count <= UInt64(tokens) else {
-            throw ModelError(.invalid, "a table of \(sequences) x \(width), or \(batch.logit_count) logit rows, is too large", at: "batch")
+            throw ModelError(
+                .invalid, "a table of \(sequences) x \(width), or \(batch.logit_count) logit rows, is too large",
+                at: "batch")
         }
         ids = try part("ids", batch.ids, tokens)
         positions = try part("positions", batch.positions, tokens)

@@ -35,7 +35,9 @@ package final class Scorer {
         return Array(all.dropLast())
     }
 
-    private static func bytes(_ ids: ArraySlice<Int32>) -> [UInt8] { ids.flatMap { withUnsafeBytes(of: $0, Array.init) } }
+    private static func bytes(_ ids: ArraySlice<Int32>) -> [UInt8] {
+        ids.flatMap { withUnsafeBytes(of: $0, Array.init) }
+    }
 }
 
 /// The values that every language model reads.

@@ -12,7 +12,8 @@ extension Model {
     package func decoded(_ parameter: Parameter) throws -> [Float] {
         guard parameter.shape.count == 2 else {
             throw ModelError(
-                .unsupported, "\(parameter.shape) values of layout \(parameter.layout) cannot be decoded, only matrices can",
+                .unsupported,
+                "\(parameter.shape) values of layout \(parameter.layout) cannot be decoded, only matrices can",
                 at: parameter.name)
         }
         let (rows, columns) = (parameter.shape[0], parameter.shape[1])
@@ -29,7 +30,9 @@ extension Model {
             let ids = graph.input("ids", ValueType([count], .i32))
             let out = try graph.emit("embedding", [table, ids])[0]
             let program = try Program(graph, outputs: [out], device: device, arena: arena)
-            let bound = [ids: try device.upload((start..<start + count).map(Int32.init)), table: try weights.buffer(parameter)]
+            let bound = [
+                ids: try device.upload((start..<start + count).map(Int32.init)), table: try weights.buffer(parameter),
+            ]
             try program.run { bound[$0] }
             values += try program.read(out, as: Float.self)
         }

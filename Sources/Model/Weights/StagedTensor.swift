@@ -21,7 +21,8 @@ struct StagedTensor {
         let converts = layout != entry.layout || entry.addend != 0 || transposes || hasUnitRows
         guard isDense || !converts else {
             throw ModelError(
-                .unsupported, "tensor \(entry.name) of layout \(entry.layout) cannot be rewritten as \(layout)", at: path)
+                .unsupported, "tensor \(entry.name) of layout \(entry.layout) cannot be rewritten as \(layout)",
+                at: path)
         }
         if !converts, entry.permutedHeads == 0 {
             bytes = source
@@ -40,7 +41,9 @@ struct StagedTensor {
                 func element(_ column: Int) -> Float {
                     Self.read(source, entry.layout, order(row) * columns + column) + Float(entry.addend)
                 }
-                let length = hasUnitRows ? (0..<columns).reduce(0) { $0 + Double(element($1)) * Double(element($1)) }.squareRoot() : 1
+                let length =
+                    hasUnitRows
+                    ? (0..<columns).reduce(0) { $0 + Double(element($1)) * Double(element($1)) }.squareRoot() : 1
                 for column in 0..<columns {
                     let value = hasUnitRows ? Float(Double(element(column)) / max(length, 1e-12)) : element(column)
                     Self.write(memory, layout, transposes ? column * rows + row : row * columns + column, value)
@@ -50,7 +53,8 @@ struct StagedTensor {
             let rowBytes = source.count / rows
             for row in 0..<rows {
                 let from = UnsafeRawBufferPointer(rebasing: source[order(row) * rowBytes..<(order(row) + 1) * rowBytes])
-                UnsafeMutableRawBufferPointer(rebasing: memory[row * rowBytes..<(row + 1) * rowBytes]).copyMemory(from: from)
+                UnsafeMutableRawBufferPointer(rebasing: memory[row * rowBytes..<(row + 1) * rowBytes]).copyMemory(
+                    from: from)
             }
         }
     }
@@ -71,7 +75,8 @@ struct StagedTensor {
         guard entry.permutedHeads > 0 else { return { $0 } }
         let width = rows / entry.permutedHeads
         guard width * entry.permutedHeads == rows, width % 2 == 0 else {
-            throw ModelError(.invalid, "\(rows) rows of \(entry.name) do not divide into \(entry.permutedHeads) heads", at: path)
+            throw ModelError(
+                .invalid, "\(rows) rows of \(entry.name) do not divide into \(entry.permutedHeads) heads", at: path)
         }
         return { row in
             let (head, inner) = (row / width, row % width)

@@ -58,7 +58,8 @@ package struct WeightExport {
         var items: [String: Item] = [:]
         for name in model.weights.names {
             guard let source = model.weights.sources(of: name).first else { continue }
-            items[name] = Item(name: keepsNames ? source.entry.name : name, layout: layout(source.entry), source: source.entry)
+            items[name] = Item(
+                name: keepsNames ? source.entry.name : name, layout: layout(source.entry), source: source.entry)
         }
         for parameter in changes.isTransposed.keys {
             for (part, source) in model.weights.sources(of: parameter).enumerated() {
@@ -70,7 +71,9 @@ package struct WeightExport {
 
     /// Writes shards with their index, the configuration and the tokenizer.
     /// - Parameter progress: Gets the share that is written, from 0 to 1.
-    package func write(to directory: String, components: any ComponentSource, progress: (Double) -> Void = { _ in }) throws {
+    package func write(to directory: String, components: any ComponentSource, progress: (Double) -> Void = { _ in })
+        throws
+    {
         let items = items()
         let tensors = items.map { item in
             let size = item.source.shape.reduce(1, *) * (item.layout == "f32" ? 4 : 2)
@@ -113,9 +116,11 @@ package struct WeightExport {
         for (parameter, isTransposed) in changes.isTransposed.sorted(by: { $0.key < $1.key }) {
             var values: [Float] = []
             for source in model.weights.sources(of: parameter) {
-                guard let tensor = checkpoint.tensors[names[source.entry.name] ?? source.name], tensor.shape == source.entry.shape
+                guard let tensor = checkpoint.tensors[names[source.entry.name] ?? source.name],
+                    tensor.shape == source.entry.shape
                 else {
-                    throw ModelError(.notFound, "has no tensor \(source.name) of shape \(source.entry.shape)", at: directory)
+                    throw ModelError(
+                        .notFound, "has no tensor \(source.name) of shape \(source.entry.shape)", at: directory)
                 }
                 let part = try checkpoint.floats(tensor)
                 values += isTransposed ? Self.transposed(part, rows: tensor.shape[0]) : part
@@ -129,7 +134,8 @@ package struct WeightExport {
         let values = try changes.values(parameter)
         let count = shape.reduce(1, *)
         guard values.count >= (part + 1) * count else {
-            throw ModelError(.invalid, "\(parameter) has \(values.count) values, its file wants \(count) a part", at: model.path)
+            throw ModelError(
+                .invalid, "\(parameter) has \(values.count) values, its file wants \(count) a part", at: model.path)
         }
         let own = Array(values[part * count..<(part + 1) * count])
         return changes.isTransposed[parameter] == true ? Self.transposed(own, rows: shape[1]) : own
@@ -138,7 +144,9 @@ package struct WeightExport {
     private static func transposed(_ values: [Float], rows: Int) -> [Float] {
         let columns = values.count / max(1, rows)
         return [Float](unsafeUninitializedCapacity: values.count) { out, count in
-            for row in 0..<rows { for column in 0..<columns { out[column * rows + row] = values[row * columns + column] } }
+            for row in 0..<rows {
+                for column in 0..<columns { out[column * rows + row] = values[row * columns + column] }
+            }
             count = values.count
         }
     }

@@ -43,7 +43,8 @@ package final class WeightStore: @unchecked Sendable {
             guard isDense(name), let plan = try quantizer.plan(name, shape: weight.shape) else { continue }
             guard plan.statistics == "none" else {
                 throw ModelError(
-                    .unsupported, "\(quantizer.id) wants statistics of the weight's inputs; calibrate with martlet export first",
+                    .unsupported,
+                    "\(quantizer.id) wants statistics of the weight's inputs; calibrate with martlet export first",
                     at: name)
             }
             plans[name] = plan
@@ -89,7 +90,8 @@ package final class WeightStore: @unchecked Sendable {
             if flags.contains(.optional) { return nil }
             let near = nearest(to: name).map { "; the nearest is \($0)" } ?? ""
             throw ModelError(
-                .notFound, "the checkpoint has no tensor \(name) of shape \(shape)\(near); it has \(entries.count) tensors",
+                .notFound,
+                "the checkpoint has no tensor \(name) of shape \(shape)\(near); it has \(entries.count) tensors",
                 at: checkpoint.path)
         }
         let isTransposed = flags.contains(.transposed)
@@ -101,7 +103,8 @@ package final class WeightStore: @unchecked Sendable {
         }
         if name.contains("*"), parts.count != shape.first {
             throw ModelError(
-                .invalid, "there are \(parts.count) tensors \(name), the model wants \(shape.first ?? 0)", at: checkpoint.path)
+                .invalid, "there are \(parts.count) tensors \(name), the model wants \(shape.first ?? 0)",
+                at: checkpoint.path)
         }
         return Parameter(
             name: name, shape: shape, layout: plans[name]?.layout ?? layout(first, rank: shape.count),
@@ -130,7 +133,8 @@ package final class WeightStore: @unchecked Sendable {
             let bytes = try quantizer.quantize(
                 parameter.name, floats(parameter), rows: parameter.shape[0], columns: parameter.shape[1], plan)
             let buffer = try bytes.withUnsafeBytes { bytes in
-                try device.importWeight(name: parameter.name, layout: plan.layout, shape: parameter.shape, parts: [bytes])
+                try device.importWeight(
+                    name: parameter.name, layout: plan.layout, shape: parameter.shape, parts: [bytes])
             }
             importedBytes += buffer.bytes
             return buffer
@@ -148,7 +152,9 @@ package final class WeightStore: @unchecked Sendable {
         var values: [Float] = []
         for entry in parts(parameter.name) {
             let staged = try stage(entry, parameter, as: "f32")
-            values += (0..<staged.bytes.count / 4).map { staged.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+            values += (0..<staged.bytes.count / 4).map {
+                staged.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self)
+            }
             staged.letGo()
         }
         return values

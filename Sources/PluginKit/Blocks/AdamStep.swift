@@ -11,7 +11,8 @@ public struct AdamStep: Sendable {
         epsilon = try settings.double("adam_epsilon", default: 1e-8)
         guard (0..<1).contains(beta1), (0..<1).contains(beta2), epsilon >= 0 else {
             throw PluginError(
-                .invalid, "adam_beta1 \(beta1) and adam_beta2 \(beta2) must be in 0 ..< 1 and adam_epsilon \(epsilon) at least 0",
+                .invalid,
+                "adam_beta1 \(beta1) and adam_beta2 \(beta2) must be in 0 ..< 1 and adam_epsilon \(epsilon) at least 0",
                 at: "optimizer settings")
         }
     }

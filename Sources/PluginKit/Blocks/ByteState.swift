@@ -27,7 +27,8 @@ public struct ByteState: Sendable {
 
     /// The numbers that `states` hold.
     public func decode(_ g: GraphBuilder, _ states: [Tensor]) -> Tensor {
-        states.count == 1 ? states[0] : g.emit1("dequantize_blocks", states + [values(g)], [("block", .int(Self.block))])
+        states.count == 1
+            ? states[0] : g.emit1("dequantize_blocks", states + [values(g)], [("block", .int(Self.block))])
     }
 
     /// The states that hold `x`.
@@ -36,7 +37,9 @@ public struct ByteState: Sendable {
         return g.emit("quantize_blocks", [x, values(g)], [("block", .int(Self.block))], outputs: 2)
     }
 
-    private func values(_ g: GraphBuilder) -> Tensor { g.constant(isSigned ? Self.signedValues : Self.unsignedValues, [256]) }
+    private func values(_ g: GraphBuilder) -> Tensor {
+        g.constant(isSigned ? Self.signedValues : Self.unsignedValues, [256])
+    }
 
     private static let signedValues = dynamicValues(isSigned: true)
     private static let unsignedValues = dynamicValues(isSigned: false)

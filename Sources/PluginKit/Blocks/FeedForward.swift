@@ -39,7 +39,8 @@ extension GraphBuilder {
         default:
             fail(
                 PluginError(
-                    .unsupported, "the activation \"\(name)\" is unknown; known are silu, gelu, gelu_new, quick_gelu, relu",
+                    .unsupported,
+                    "the activation \"\(name)\" is unknown; known are silu, gelu, gelu_new, quick_gelu, relu",
                     at: "config.json"))
             return none
         }

@@ -73,7 +73,9 @@ extension RopeFrequencies {
         func magnitude(_ scale: Double, _ weight: Double) -> Double { scale <= 1 ? 1 : 0.1 * weight * log(scale) + 1 }
         let mscale = try parameters.double("mscale", default: 0)
         let mscaleAll = try parameters.double("mscale_all_dim", default: 0)
-        let usual = mscale != 0 && mscaleAll != 0 ? magnitude(factor, mscale) / magnitude(factor, mscaleAll) : magnitude(factor, 1)
+        let usual =
+            mscale != 0 && mscaleAll != 0
+            ? magnitude(factor, mscale) / magnitude(factor, mscaleAll) : magnitude(factor, 1)
         let scale = try parameters.double("attention_factor", default: usual)
         /// The pair that turns `rotations` times over the original context.
         func pair(_ rotations: Double) -> Double {

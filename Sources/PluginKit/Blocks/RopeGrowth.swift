@@ -16,12 +16,14 @@ extension RopeFrequencies {
     init(longrope plain: [Double], _ parameters: ModelConfig, _ config: ModelConfig) throws {
         let maximum = try config.int("max_position_embeddings")
         let trained = try parameters.int(
-            "original_max_position_embeddings", default: try config.int("original_max_position_embeddings", default: maximum))
+            "original_max_position_embeddings",
+            default: try config.int("original_max_position_embeddings", default: maximum))
         func factors(_ key: String) throws -> [Double] {
             let list = parameters.json[key]?.array?.compactMap(\.double) ?? []
             guard list.count == plain.count, list.allSatisfy({ $0 > 0 }) else {
                 throw PluginError(
-                    .invalid, "\"\(key)\" has \(list.count) positive numbers, wanted \(plain.count)", at: "config.json: rope_scaling")
+                    .invalid, "\"\(key)\" has \(list.count) positive numbers, wanted \(plain.count)",
+                    at: "config.json: rope_scaling")
             }
             return list
         }

@@ -58,7 +58,8 @@ extension GraphBuilder {
             if let rope = form.rope { parts[i] = self.rope(parts[i], inputs.positions, rope) }
         }
         let a = attention(
-            layer: layer, parts[0], parts[1], parts[2].reshaped(-1, counts[2], form.headWidth), segments: inputs.segments,
+            layer: layer, parts[0], parts[1], parts[2].reshaped(-1, counts[2], form.headWidth),
+            segments: inputs.segments,
             options: form.options)
         return linear("\(name).\(form.names.output)", a, hidden, bias: form.outputHasBias)
     }

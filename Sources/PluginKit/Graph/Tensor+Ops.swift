@@ -48,7 +48,9 @@ extension Tensor {
     /// Sums over axes; all of them when none is named.
     public func sum(_ axes: Int..., keepDimensions: Bool = false) -> Tensor { reduce("sum", axes, keepDimensions) }
     public func mean(_ axes: Int..., keepDimensions: Bool = false) -> Tensor { reduce("mean", axes, keepDimensions) }
-    public func max(_ axes: Int..., keepDimensions: Bool = false) -> Tensor { reduce("reduce_max", axes, keepDimensions) }
+    public func max(_ axes: Int..., keepDimensions: Bool = false) -> Tensor {
+        reduce("reduce_max", axes, keepDimensions)
+    }
     private func reduce(_ op: String, _ axes: [Int], _ keep: Bool) -> Tensor {
         builder.emit1(op, [self], [("axes", .ints(axes)), ("keep_dimensions", .bool(keep))])
     }

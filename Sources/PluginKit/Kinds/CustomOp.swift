@@ -30,12 +30,15 @@ extension Components {
                 for attr in UnsafeBufferPointer(start: attrs, count: attrs == nil ? 0 : attrCount) {
                     attributes[attr.name.string] = try Attribute(attr)
                 }
-                let results = try Handle.context(context, as: CustomOpContext.self).type.init().decompose(g, given, attributes)
+                let results = try Handle.context(context, as: CustomOpContext.self).type.init().decompose(
+                    g, given, attributes)
                 try g.check()
                 for i in 0..<min(outputCount, results.count) { outputs?[i] = results[i].value }
             }
         }
-        add(kind: MT_KIND_OP, id: id, summary: summary, priority: priority, table: table, context: CustomOpContext(type))
+        add(
+            kind: MT_KIND_OP, id: id, summary: summary, priority: priority, table: table, context: CustomOpContext(type)
+        )
     }
 }
 
@@ -49,10 +52,14 @@ extension Attribute {
         case MT_ATTR_STRING: self = .string(attr.value.s.string)
         case MT_ATTR_INTS:
             self = .ints(
-                UnsafeBufferPointer(start: attr.value.ints, count: attr.value.ints == nil ? 0 : Int(attr.count)).map { Int($0) })
+                UnsafeBufferPointer(start: attr.value.ints, count: attr.value.ints == nil ? 0 : Int(attr.count)).map {
+                    Int($0)
+                })
         case MT_ATTR_FLOATS:
             self = .floats(
-                Array(UnsafeBufferPointer(start: attr.value.floats, count: attr.value.floats == nil ? 0 : Int(attr.count))))
+                Array(
+                    UnsafeBufferPointer(start: attr.value.floats, count: attr.value.floats == nil ? 0 : Int(attr.count))
+                ))
         default: throw PluginError(.invalid, "attribute \"\(attr.name.string)\" has the unknown type \(attr.type)")
         }
     }

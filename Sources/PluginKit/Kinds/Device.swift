@@ -18,7 +18,9 @@ public struct Operand: Sendable {
     init(_ operand: mt_operand) {
         type = operand.type
         shape = withUnsafeBytes(of: operand.dims) { dims in
-            (0..<min(Int(operand.rank), Int(MT_MAX_RANK))).map { Int(dims.load(fromByteOffset: $0 * 8, as: Int64.self)) }
+            (0..<min(Int(operand.rank), Int(MT_MAX_RANK))).map {
+                Int(dims.load(fromByteOffset: $0 * 8, as: Int64.self))
+            }
         }
         slot = operand.slot == MT_NO_SLOT ? nil : Int(operand.slot)
         offset = Int(operand.offset)
@@ -41,7 +43,8 @@ public struct ScheduledStep: Sendable {
     init(_ step: mt_step) {
         op = step.op.string
         name = step.name.string
-        inputs = UnsafeBufferPointer(start: step.inputs, count: step.inputs == nil ? 0 : Int(step.input_count)).map(Operand.init)
+        inputs = UnsafeBufferPointer(start: step.inputs, count: step.inputs == nil ? 0 : Int(step.input_count)).map(
+            Operand.init)
         outputs = UnsafeBufferPointer(start: step.outputs, count: step.outputs == nil ? 0 : Int(step.output_count))
             .map(Operand.init)
         var attributes: [String: JSON] = [:]
@@ -164,7 +167,9 @@ extension Components {
         }
         table.allocate = { context, device, size, out, error in
             guarded(error) {
-                guard let size = Int(exactly: size) else { throw PluginError(.outOfMemory, "\(size) bytes are too many") }
+                guard let size = Int(exactly: size) else {
+                    throw PluginError(.outOfMemory, "\(size) bytes are too many")
+                }
                 out?.pointee = Handle.make(try BackendBox.from(context).allocate(device: Int(device), size: size))
             }
         }
@@ -213,8 +218,10 @@ extension Components {
         table.compile = { context, device, schedule, out, error in
             guarded(error) {
                 guard let schedule = schedule?.pointee else { throw PluginError(.invalid, "the schedule is NULL") }
-                let steps = UnsafeBufferPointer(start: schedule.steps, count: schedule.steps == nil ? 0 : schedule.step_count)
-                    .map(ScheduledStep.init)
+                let steps = UnsafeBufferPointer(
+                    start: schedule.steps, count: schedule.steps == nil ? 0 : schedule.step_count
+                )
+                .map(ScheduledStep.init)
                 out?.pointee = Handle.make(
                     ProgramBox(try BackendBox.from(context).compile(device: Int(device), steps)))
             }
@@ -234,6 +241,8 @@ extension Components {
                 total?.pointee = UInt64(figures.total)
             }
         }
-        add(kind: MT_KIND_DEVICE, id: id, summary: summary, priority: priority, table: table, context: BackendBox(backend))
+        add(
+            kind: MT_KIND_DEVICE, id: id, summary: summary, priority: priority, table: table,
+            context: BackendBox(backend))
     }
 }

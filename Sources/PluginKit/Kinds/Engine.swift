@@ -154,6 +154,8 @@ extension Components {
             guarded(error) { try out.put(try EngineBox.from(handle).stats().text()) }
         }
         table.unload = { _, handle in Handle.release(handle, as: EngineBox.self) }
-        add(kind: MT_KIND_ENGINE, id: id, summary: summary, priority: priority, table: table, context: EngineContext(type))
+        add(
+            kind: MT_KIND_ENGINE, id: id, summary: summary, priority: priority, table: table,
+            context: EngineContext(type))
     }
 }

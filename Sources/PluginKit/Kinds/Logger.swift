@@ -39,7 +39,8 @@ extension Components {
                 }
                 let run = LoggerRun(
                     try type.init(
-                        directory: directory, run: settings["run"]?.string ?? "run", configuration: settings["config"] ?? [:]))
+                        directory: directory, run: settings["run"]?.string ?? "run",
+                        configuration: settings["config"] ?? [:]))
                 out?.pointee = Handle.make(run)
             }
         }
@@ -48,6 +49,8 @@ extension Components {
         }
         table.flush = { _, run, error in guarded(error) { try Handle.object(run, as: LoggerRun.self).logger.flush() } }
         table.close = { _, run in Handle.release(run, as: LoggerRun.self) }
-        add(kind: MT_KIND_LOGGER, id: id, summary: summary, priority: priority, table: table, context: LoggerContext(type))
+        add(
+            kind: MT_KIND_LOGGER, id: id, summary: summary, priority: priority, table: table,
+            context: LoggerContext(type))
     }
 }

@@ -76,9 +76,11 @@ public struct ModelDescription: Sendable {
 
     var json: JSON {
         [
-            "parts": .array(parts.map(JSON.string)), "layers": .int(Int64(attention.count)), "hidden": .int(Int64(hidden)),
+            "parts": .array(parts.map(JSON.string)), "layers": .int(Int64(attention.count)),
+            "hidden": .int(Int64(hidden)),
             "vocab": .int(Int64(vocabulary)), "max_positions": .int(Int64(maximumPositions)),
-            "head": head.map(JSON.string) ?? .null, "head_bias": .bool(headHasBias), "head_unit_rows": .bool(headHasUnitRows),
+            "head": head.map(JSON.string) ?? .null, "head_bias": .bool(headHasBias),
+            "head_unit_rows": .bool(headHasUnitRows),
             "classifier": classifier.map(JSON.string) ?? .null, "logit_scale": .double(logitScale),
             "logit_softcap": .double(logitSoftcap), "embedding": .string(embedding),
             "default_targets": .array(defaultTargets.map(JSON.string)),
@@ -148,6 +150,8 @@ extension Components {
                 if let renamed = family.rename(name.string) { try out.put(renamed) }
             }
         }
-        add(kind: MT_KIND_MODEL, id: id, summary: summary, priority: priority, table: table, context: FamilyContext(type))
+        add(
+            kind: MT_KIND_MODEL, id: id, summary: summary, priority: priority, table: table,
+            context: FamilyContext(type))
     }
 }

@@ -62,7 +62,9 @@ public final class ModelRunner: @unchecked Sendable {
         raw.block_table_width = UInt32(batch.tableWidth)
         raw.logit_count = UInt64(batch.logitRows.count)
         // One memory for all of them, in the struct's order.
-        let parts = [batch.ids, batch.positions, batch.slots, batch.segments, batch.context, batch.blockTable, batch.logitRows]
+        let parts = [
+            batch.ids, batch.positions, batch.slots, batch.segments, batch.context, batch.blockTable, batch.logitRows,
+        ]
         try parts.flatMap { $0 }.withUnsafeBufferPointer { flat in
             var next = flat.baseAddress
             func part(_ index: Int) -> UnsafePointer<Int32>? {

@@ -68,7 +68,8 @@ extension Components {
             guarded(error) {
                 guard let update = update?.pointee else { throw PluginError(.invalid, "the update is NULL") }
                 let g = try GraphBuilder(graph: update.graph)
-                let given = UnsafeBufferPointer(start: update.states, count: update.states == nil ? 0 : Int(update.state_count))
+                let given = UnsafeBufferPointer(
+                    start: update.states, count: update.states == nil ? 0 : Int(update.state_count))
                 let inputs = UpdateInputs(
                     g: g, parameter: g.tensor(update.parameter), gradient: g.tensor(update.gradient),
                     learningRate: g.tensor(update.learning_rate), step: g.tensor(update.step),

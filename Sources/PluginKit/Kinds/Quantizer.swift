@@ -28,7 +28,8 @@ public protocol Quantizer {
     func plan(name: String, shape: [Int]) throws -> QuantizationPlan
     /// Writes the planned bytes of f32 weights [rows, columns].
     func quantize(
-        _ name: String, _ weight: UnsafeBufferPointer<Float>, rows: Int, columns: Int, statistics: UnsafePointer<Float>?,
+        _ name: String, _ weight: UnsafeBufferPointer<Float>, rows: Int, columns: Int,
+        statistics: UnsafePointer<Float>?,
         to out: UnsafeMutableRawBufferPointer) throws
 }
 
@@ -63,13 +64,18 @@ extension Components {
                 guard rows >= 0, columns >= 0, let size = Int(exactly: size),
                     case let (count, isTooLarge) = Int(rows).multipliedReportingOverflow(by: Int(columns)), !isTooLarge,
                     weight != nil || count == 0, out != nil || size == 0
-                else { throw PluginError(.invalid, "found a weight of \(rows) rows and \(columns) columns", at: name.string) }
+                else {
+                    throw PluginError(
+                        .invalid, "found a weight of \(rows) rows and \(columns) columns", at: name.string)
+                }
                 let planned = try quantizer.plan(name: name.string, shape: [Int(rows), Int(columns)]).bytes
                 guard planned == size else {
-                    throw PluginError(.invalid, "found room for \(size) bytes, wanted the planned \(planned)", at: name.string)
+                    throw PluginError(
+                        .invalid, "found room for \(size) bytes, wanted the planned \(planned)", at: name.string)
                 }
                 try quantizer.quantize(
-                    name.string, UnsafeBufferPointer(start: weight, count: count), rows: Int(rows), columns: Int(columns),
+                    name.string, UnsafeBufferPointer(start: weight, count: count), rows: Int(rows),
+                    columns: Int(columns),
                     statistics: statistics, to: UnsafeMutableRawBufferPointer(start: out, count: size))
             }
         }

@@ -132,7 +132,8 @@ extension Components {
             guarded(error) {
                 let g = try GraphBuilder(graph: graph)
                 let list = UnsafeBufferPointer(start: trained, count: trained == nil ? 0 : count).map(g.tensor)
-                let result = try TunerContext.make(context, settings).apply(g, try Site(site, g), list, training: training)
+                let result = try TunerContext.make(context, settings).apply(
+                    g, try Site(site, g), list, training: training)
                 try g.check()
                 out?.pointee = result.value
             }
@@ -159,7 +160,9 @@ extension Components {
         }
         table.initial = { context, settings, site, weight, out, count, error in
             guarded(error) {
-                guard let site = site?.pointee, let weight, let out else { throw PluginError(.invalid, "an argument is NULL") }
+                guard let site = site?.pointee, let weight, let out else {
+                    throw PluginError(.invalid, "an argument is NULL")
+                }
                 let (inWidth, outWidth) = (Int(site.in), Int(site.out))
                 let tuner = try TunerContext.make(context, settings)
                 let tensors = try tuner.parameters(site.name.string, inWidth: inWidth, outWidth: outWidth)
@@ -179,6 +182,8 @@ extension Components {
                 }
             }
         }
-        add(kind: MT_KIND_TUNER, id: id, summary: summary, priority: priority, table: table, context: TunerContext(type))
+        add(
+            kind: MT_KIND_TUNER, id: id, summary: summary, priority: priority, table: table, context: TunerContext(type)
+        )
     }
 }

@@ -22,7 +22,9 @@ package struct CheckpointStore: Sendable {
 
     /// The step that a checkpoint's name says.
     static func step(_ name: String) -> Int? {
-        guard name.hasPrefix("checkpoint-"), let step = Int(name.dropFirst(11)), step >= 0, !name.hasSuffix("+") else { return nil }
+        guard name.hasPrefix("checkpoint-"), let step = Int(name.dropFirst(11)), step >= 0, !name.hasSuffix("+") else {
+            return nil
+        }
         return step
     }
 
@@ -89,7 +91,8 @@ package struct CheckpointStore: Sendable {
     static func verify(_ directory: String) throws {
         let list = try JSON(file: System.join(directory, digestFile))
         guard let files = list["files"]?.object, !files.isEmpty else {
-            throw TrainingError(.invalid, "lists no files; this checkpoint was not finished", at: System.join(directory, digestFile))
+            throw TrainingError(
+                .invalid, "lists no files; this checkpoint was not finished", at: System.join(directory, digestFile))
         }
         for (name, entry) in files {
             try FileName.check(name, in: System.join(directory, digestFile), "a file's name")
@@ -99,7 +102,8 @@ package struct CheckpointStore: Sendable {
             }
             guard size == entry["size"]?.int, try Digest.sha256(file: path) == entry["sha256"]?.string else {
                 throw TrainingError(
-                    .invalid, "has changed since it was written (\(size) bytes, \(digestFile) says \(entry["size"]?.int ?? 0)); "
+                    .invalid,
+                    "has changed since it was written (\(size) bytes, \(digestFile) says \(entry["size"]?.int ?? 0)); "
                         + "take an older checkpoint", at: path)
             }
         }

@@ -16,7 +16,8 @@ package struct TrainingCheckpoint {
         let state = "\(directory)/trainer_state.json"
         guard System.kind(of: state) == .file, System.kind(of: "\(directory)/optimizer.safetensors") == .file else {
             throw TrainingError(
-                .notFound, "holds no optimizer state, so that a run cannot go on from it; it was saved with --save_only_model",
+                .notFound,
+                "holds no optimizer state, so that a run cannot go on from it; it was saved with --save_only_model",
                 at: directory)
         }
         self.directory = directory
@@ -67,7 +68,8 @@ package struct TrainingCheckpoint {
         let seed = try JSON(file: "\(directory)/rng_state.json")["seed"]?.int
         guard seed == Int(Int64(bitPattern: engine.options.seed)) else {
             throw TrainingError(
-                .invalid, "the run was begun with seed \(seed ?? 0), now it is \(engine.options.seed); a run goes on with its own seed",
+                .invalid,
+                "the run was begun with seed \(seed ?? 0), now it is \(engine.options.seed); a run goes on with its own seed",
                 at: directory)
         }
         try loadWeights(engine, components: components)

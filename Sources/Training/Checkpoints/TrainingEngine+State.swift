@@ -31,11 +31,13 @@ extension TrainingEngine {
             if hasMaster(entry) {
                 tensors.append(
                     TensorEntry(
-                        name: Self.name(entry, Self.master), layout: "f32", shape: entry.shape, size: UInt64(4 * entry.count)))
+                        name: Self.name(entry, Self.master), layout: "f32", shape: entry.shape,
+                        size: UInt64(4 * entry.count)))
             }
         }
         let writer = try CheckpointWriterHandle(
-            format: "safetensors", path: path, options: ["metadata": ["format": "pt"]], tensors: tensors, components: components)
+            format: "safetensors", path: path, options: ["metadata": ["format": "pt"]], tensors: tensors,
+            components: components)
         for entry in entries {
             for state in entry.states {
                 if state.type.element == .u8 {
@@ -55,7 +57,8 @@ extension TrainingEngine {
         func load(_ name: String, _ type: ValueType, into buffer: DeviceBuffer) throws {
             guard let tensor = checkpoint.tensors[name] else {
                 throw TrainingError(
-                    .notFound, "has no tensor \(name); the run was begun with another optimizer or other targets", at: path)
+                    .notFound, "has no tensor \(name); the run was begun with another optimizer or other targets",
+                    at: path)
             }
             guard tensor.shape == type.shape, tensor.layout == type.element.name else {
                 throw TrainingError(

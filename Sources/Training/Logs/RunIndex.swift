@@ -40,16 +40,19 @@ package final class RunIndex {
 
     /// Begins a run, or goes on with the last one in the same directory.
     package func begin(name: String, directory: String, arguments: JSON, continues: Bool) throws {
-        let known = continues
-            ? try database.rows("SELECT id FROM runs WHERE directory=? ORDER BY id DESC LIMIT 1", [directory]).first?.first : nil
+        let known =
+            continues
+            ? try database.rows("SELECT id FROM runs WHERE directory=? ORDER BY id DESC LIMIT 1", [directory]).first?
+                .first : nil
         if let known {
             run = known
             try database.rows("UPDATE runs SET status='running' WHERE id=?", [run])
         } else {
-            run = try database.rows(
-                "INSERT INTO runs(name, directory, started, status, arguments) VALUES(?,?,datetime('now'),'running',?) RETURNING id",
-                [name, directory, arguments.text()]
-            ).first?.first ?? ""
+            run =
+                try database.rows(
+                    "INSERT INTO runs(name, directory, started, status, arguments) VALUES(?,?,datetime('now'),'running',?) RETURNING id",
+                    [name, directory, arguments.text()]
+                ).first?.first ?? ""
         }
     }
 
@@ -72,7 +75,8 @@ package final class RunIndex {
 
     /// All runs, the newest first.
     package func entries() throws -> [Entry] {
-        try database.rows("SELECT id, name, directory, started, status, arguments FROM runs ORDER BY id DESC").map { row in
+        try database.rows("SELECT id, name, directory, started, status, arguments FROM runs ORDER BY id DESC").map {
+            row in
             let last = try database.rows(
                 "SELECT name, value, max(step) FROM metrics WHERE run=? GROUP BY name", [row[0]])
             return Entry(
@@ -84,7 +88,9 @@ package final class RunIndex {
 
     /// A metric of a run over its steps.
     package func values(_ run: Int, _ metric: String) throws -> [(step: Int, value: Double)] {
-        try database.rows("SELECT step, value FROM metrics WHERE run=? AND name=? ORDER BY step", [String(run), metric])
-            .map { (Int($0[0]) ?? 0, Double($0[1]) ?? 0) }
+        try database.rows(
+            "SELECT step, value FROM metrics WHERE run=? AND name=? ORDER BY step", [String(run), metric]
+        )
+        .map { (Int($0[0]) ?? 0, Double($0[1]) ?? 0) }
     }
 }

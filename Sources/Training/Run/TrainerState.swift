@@ -33,12 +33,14 @@ package struct TrainerState: Sendable {
     /// trainer_state.json under transformers' names.
     var json: JSON {
         [
-            "global_step": .int(Int64(step)), "epoch": .double(Double(epoch) + epochShare), "max_steps": .int(Int64(plannedSteps)),
+            "global_step": .int(Int64(step)), "epoch": .double(Double(epoch) + epochShare),
+            "max_steps": .int(Int64(plannedSteps)),
             "num_train_epochs": .int(Int64(epochCount)), "best_metric": bestMetric.map(JSON.double) ?? .null,
             "best_global_step": bestStep.map { .int(Int64($0)) } ?? .null,
             "best_model_checkpoint": bestStep.map { .string("checkpoint-\($0)") } ?? .null,
             "evaluations_since_best": .int(Int64(evaluationsSinceBest)), "total_tokens": .int(Int64(tokens)),
-            "elapsed_seconds": .double(seconds), "skipped_steps": .int(Int64(skippedSteps)), "log_history": .array(history),
+            "elapsed_seconds": .double(seconds), "skipped_steps": .int(Int64(skippedSteps)),
+            "log_history": .array(history),
         ]
     }
 

@@ -53,7 +53,9 @@ package final class TrainingRun {
         let validates = data.validationBatches() != nil
         if validates, settings.evaluatesFirst, state.step == 0 { try evaluate() }
         let ending = try epochs(validates: validates)
-        if ending != .interrupted, validates, settings.evaluates != .never, lastEvaluation != state.step { try evaluate() }
+        if ending != .interrupted, validates, settings.evaluates != .never, lastEvaluation != state.step {
+            try evaluate()
+        }
         if savedStep != state.step { try save() }
         if ending != .interrupted, settings.loadsBestAtEnd, let best = state.bestStep, best != state.step {
             try TrainingCheckpoint.loadWeights(trainer.engine, from: store.path(best), components: components)
@@ -112,9 +114,10 @@ package final class TrainingRun {
         state.cursor = batches.state
         state.tokens += window.reduce(0) { $0 + $1.tokenCount }
         state.seconds = earlierSeconds + Clock.now - sessionStart
-        state.epochShare = data.rowCount.map { rows in
-            min(1, Double(batches.rowNumber) / Double(max(1, rows)))
-        } ?? 0
+        state.epochShare =
+            data.rowCount.map { rows in
+                min(1, Double(batches.rowNumber) / Double(max(1, rows)))
+            } ?? 0
         guard let last = recent.last else { return }
         log.show(progress(last))
         if state.step == 1 || state.step % max(1, settings.loggingSteps) == 0 || state.step == settings.maximumSteps {
@@ -141,7 +144,9 @@ package final class TrainingRun {
         let start = Clock.now
         let result = try trainer.evaluate(batches)
         lastEvaluation = state.step
-        var line = JSONObject([("step", .int(Int64(state.step))), ("epoch", .double(Double(state.epoch) + state.epochShare))])
+        var line = JSONObject([
+            ("step", .int(Int64(state.step))), ("epoch", .double(Double(state.epoch) + state.epochShare)),
+        ])
         line["eval_loss"] = .double(result.loss)
         for (name, value) in result.metrics.sorted(by: { $0.key < $1.key }) { line["eval_\(name)"] = .double(value) }
         line["eval_samples"] = .int(Int64(result.rows))
@@ -149,7 +154,8 @@ package final class TrainingRun {
         try write(.object(line))
         guard let metric = line[settings.bestMetric]?.double else {
             throw TrainingError(
-                .invalid, "is not measured; this run has \(line.map(\.key).filter { $0.hasPrefix("eval_") }.joined(separator: ", "))",
+                .invalid,
+                "is not measured; this run has \(line.map(\.key).filter { $0.hasPrefix("eval_") }.joined(separator: ", "))",
                 at: "metric_for_best_model \(settings.bestMetric)")
         }
         if state.bestMetric.map({ settings.isGreaterBetter ? metric > $0 : metric < $0 }) ?? true {
@@ -175,7 +181,8 @@ package final class TrainingRun {
         guard savedStep != state.step, state.step > 0 else { return }
         try TrainingCheckpoint.save(
             TrainingCheckpoint.Content(
-                engine: trainer.engine, state: state, schedule: trainer.settings.schedule, arguments: settings.arguments,
+                engine: trainer.engine, state: state, schedule: trainer.settings.schedule,
+                arguments: settings.arguments,
                 savesOnlyModel: settings.savesOnlyModel, components: components), in: store)
         savedStep = state.step
         for problem in store.prune(limit: settings.saveLimit, best: state.bestStep) { log.note(problem) }

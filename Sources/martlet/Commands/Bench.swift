@@ -49,10 +49,14 @@ enum BenchOpsCommand: Command {
     }
 
     private static func line(_ row: OpBench.Row) -> String {
-        var text = "\(padded(row.name, 30)) \(padded(row.shape, 26)) \(padded(number(row.seconds * 1e6, 1), 12, left: false)) us"
-        if let rate = row.rate, let ceiling = row.ceiling { text += padded("  \(number(rate, 1)) \(ceiling.unit)", 15, left: false) }
+        var text =
+            "\(padded(row.name, 30)) \(padded(row.shape, 26)) \(padded(number(row.seconds * 1e6, 1), 12, left: false)) us"
+        if let rate = row.rate, let ceiling = row.ceiling {
+            text += padded("  \(number(rate, 1)) \(ceiling.unit)", 15, left: false)
+        }
         if let share = row.share, let ceiling = row.ceiling {
-            text += "  \(number(share.median * 100, 1)) % of \(ceiling.rawValue)"
+            text +=
+                "  \(number(share.median * 100, 1)) % of \(ceiling.rawValue)"
                 + " [\(number(share.least * 100, 1))-\(number(share.most * 100, 1))]"
         }
         return text
@@ -66,7 +70,8 @@ enum BenchOpsCommand: Command {
     private static func number(_ value: Double, _ digits: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             let count = withVaList([digits, value]) { vsnprintf(buffer.baseAddress, 64, "%.*f", $0) }
-            return String(decoding: buffer.prefix(max(0, min(63, Int(count)))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            return String(
+                decoding: buffer.prefix(max(0, min(63, Int(count)))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
         }
     }
 }

@@ -9,7 +9,8 @@ import Training
 /// Says what a model takes in memory, and what fits.
 enum EstimateMemoryCommand: Command {
     static let name = "estimate-memory"
-    static let summary = "Plan the memory of answering, LoRA, QLoRA and full training, from a model or its config.json alone"
+    static let summary =
+        "Plan the memory of answering, LoRA, QLoRA and full training, from a model or its config.json alone"
     static let flags =
         TrainCommand.flags.filter { !["dry_run", "preview"].contains($0.name) } + [
             Flag("memory", .text, "What there is, such as 16GB; without: this machine's"),
@@ -59,13 +60,20 @@ enum EstimateMemoryCommand: Command {
         guard plain.shape.head != nil else {
             throw UsageError("\(path) has no language-model head; memory is planned for models that generate text")
         }
-        add("answering", try MemoryEstimate(answering: plain, context: arguments.int("context") ?? 4096, step: min(512, length)))
+        add(
+            "answering",
+            try MemoryEstimate(answering: plain, context: arguments.int("context") ?? 4096, step: min(512, length)))
         let parts = TrainParts(arguments, plain, registry)
         let lora = try parts.tuner(named: "lora")
-        add(plain.options.quantizer == nil ? "LoRA" : "QLoRA", try MemoryEstimate(training: plain, parts.method(lora), batch: batch))
+        add(
+            plain.options.quantizer == nil ? "LoRA" : "QLoRA",
+            try MemoryEstimate(training: plain, parts.method(lora), batch: batch))
         if plain.options.quantizer == nil, plain.hasUnquantizedSites {
             let quantized = try Session.model(arguments, registry, path: path, quantizes: true)
-            add("QLoRA, NF4", try MemoryEstimate(training: quantized, TrainParts(arguments, quantized, registry).method(lora), batch: batch))
+            add(
+                "QLoRA, NF4",
+                try MemoryEstimate(
+                    training: quantized, TrainParts(arguments, quantized, registry).method(lora), batch: batch))
         }
         add("full", try MemoryEstimate(training: plain, parts.method(nil), batch: batch))
         return estimates
@@ -74,7 +82,9 @@ enum EstimateMemoryCommand: Command {
     private static func show(_ estimates: [Estimate], _ available: Int, _ arguments: Arguments) {
         for estimate in estimates {
             let verdict = estimate.memory.total <= available ? "fits" : "does not fit"
-            Terminal.line("\(estimate.name): \(ProgressLine.size(estimate.memory.total)), \(verdict) in \(ProgressLine.size(available))")
+            Terminal.line(
+                "\(estimate.name): \(ProgressLine.size(estimate.memory.total)), \(verdict) in \(ProgressLine.size(available))"
+            )
             Terminal.line(Terminal.table(estimate.memory.parts.map { ["  " + $0.name, ProgressLine.size($0.bytes)] }))
         }
     }

@@ -17,10 +17,12 @@ enum ExportCommand: Command {
             Flag("exist_ok", .boolean, "Replace what is there", default: "false"),
             Flag("max_shard_size", .text, "Largest safetensors file, such as 5GB", default: "5GB"),
             Flag("to_gguf", .boolean, "Write OUTPUT_DIR/model.gguf instead, as llama.cpp reads it", default: "false"),
-            Flag("gguf_type", .text, "Its matrices: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0; without: as they are"),
+            Flag(
+                "gguf_type", .text, "Its matrices: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0; without: as they are"),
             Flag(
                 "merge_tolerance", .number,
-                "Refuse above this: nats a token from the adapter [0.05, in f32 0.001]; without one, a logit's share of their spread [0.1]"),
+                "Refuse above this: nats a token from the adapter [0.05, in f32 0.001]; without one, a logit's share of their spread [0.1]"
+            ),
         ]
     static var operandCount: ClosedRange<Int> { 0...0 }
 
@@ -28,7 +30,8 @@ enum ExportCommand: Command {
         let registry = try Session.registry(arguments)
         guard !arguments.has("quant_method"), !arguments.has("quant_bits") else {
             throw UsageError(
-                "--quant_method quantizes while a model is loaded and is not written yet; --to_gguf true --gguf_type q8_0 writes a quantized file")
+                "--quant_method quantizes while a model is loaded and is not written yet; --to_gguf true --gguf_type q8_0 writes a quantized file"
+            )
         }
         let adapterPath = try adapterPath(arguments)
         let target = try target(arguments, adapterPath)
@@ -47,13 +50,19 @@ enum ExportCommand: Command {
         progress.end()
         let outcome = try held.compare(target, tolerance: arguments.double("merge_tolerance"))
         if arguments.bool("json") {
-            Terminal.line(JSON.object(JSONObject([
-                ("output", .string(target)), ("merged", .int(Int64(merge?.count ?? 0))), ("difference", .double(outcome.figure)),
-                ("limit", .double(outcome.limit)), ("measure", .string(outcome.measure)),
-            ])).text())
+            Terminal.line(
+                JSON.object(
+                    JSONObject([
+                        ("output", .string(target)), ("merged", .int(Int64(merge?.count ?? 0))),
+                        ("difference", .double(outcome.figure)),
+                        ("limit", .double(outcome.limit)), ("measure", .string(outcome.measure)),
+                    ])
+                ).text())
         } else {
             Terminal.line("\(target)" + (merge.map { ": \($0.count) weights merged" } ?? " written"))
-            Terminal.line("held against the original: \(Terminal.short(outcome.figure)) \(outcome.measure), limit \(Terminal.short(outcome.limit))")
+            Terminal.line(
+                "held against the original: \(Terminal.short(outcome.figure)) \(outcome.measure), limit \(Terminal.short(outcome.limit))"
+            )
         }
         // A quantized file's error is the layout's own; it is reported.
         guard arguments.text("gguf_type") != nil || outcome.figure <= outcome.limit else {
@@ -101,14 +110,17 @@ enum ExportCommand: Command {
         let path = arguments.text("adapters")
         if arguments.bool("merge_lora"), path == nil { throw UsageError("--merge_lora wants --adapters") }
         if path != nil, !arguments.bool("merge_lora") {
-            throw UsageError("--adapters is given without --merge_lora; say --merge_lora true to work it into the weights")
+            throw UsageError(
+                "--adapters is given without --merge_lora; say --merge_lora true to work it into the weights")
         }
         return path
     }
 
     /// The file or directory to be written; nothing is there any more when this returns.
     private static func target(_ arguments: Arguments, _ adapter: String?) throws -> String {
-        var path = try arguments.text("output_dir") ?? adapter.map { "\(Self.trimmed($0))-merged" } ?? arguments.required("output_dir")
+        var path =
+            try arguments.text("output_dir") ?? adapter.map { "\(Self.trimmed($0))-merged" }
+            ?? arguments.required("output_dir")
         path = trimmed(path)
         if arguments.bool("to_gguf") {
             try System.makeDirectories(path)
@@ -116,7 +128,8 @@ enum ExportCommand: Command {
         }
         guard System.kind(of: path) != nil else { return path }
         guard arguments.bool("exist_ok") else {
-            throw UsageError("\(path) is there already; choose another --output_dir, or say --exist_ok true to replace it")
+            throw UsageError(
+                "\(path) is there already; choose another --output_dir, or say --exist_ok true to replace it")
         }
         try ReplacementDirectory.remove(path)
         return path

@@ -15,7 +15,9 @@ enum InferCommand: Command {
             Flag("system", .text, "System message"),
             Flag("raw", .boolean, "Continue the text as it stands, without the chat template", default: "false"),
             Flag("enable_thinking", .boolean, "What the template is told about thinking"),
-            Flag("max_new_tokens", .integer, "Most tokens to generate; as many as there is room for when not given", aliases: ["max_tokens"]),
+            Flag(
+                "max_new_tokens", .integer, "Most tokens to generate; as many as there is room for when not given",
+                aliases: ["max_tokens"]),
             Flag("temperature", .number, "0 takes the likeliest token; from generation_config.json when not given"),
             Flag("top_k", .integer, "Choose among this many; 0 = all"),
             Flag("top_p", .number, "Choose among the likeliest that make up this share; 1 = all"),
@@ -32,9 +34,14 @@ enum InferCommand: Command {
             Flag("val_dataset", .list, "Data sets to answer: files, directories or names", aliases: ["dataset"]),
             Flag("result_path", .text, "JSONL file for the results of a data set; standard output without it"),
             Flag("max_batch_size", .integer, "Rows of a data set that are worked on at once", default: "8"),
-            Flag("max_model_len", .integer, "Longest prompt and answer together; the model's own when not given", aliases: ["max_length"]),
-            Flag("max_tokens_per_step", .integer, "Tokens that run at once: prompts are read in pieces of this size", default: "512"),
-            Flag("cache_bytes", .integer, "Bytes for keys and values; a quarter of what is free at most when not given"),
+            Flag(
+                "max_model_len", .integer, "Longest prompt and answer together; the model's own when not given",
+                aliases: ["max_length"]),
+            Flag(
+                "max_tokens_per_step", .integer, "Tokens that run at once: prompts are read in pieces of this size",
+                default: "512"),
+            Flag(
+                "cache_bytes", .integer, "Bytes for keys and values; a quarter of what is free at most when not given"),
             Flag("infer_backend", .text, "Engine plugin", default: "native"),
         ]
 
@@ -49,7 +56,8 @@ enum InferCommand: Command {
             if let value = arguments.int(key) { options[key] = .int(Int64(value)) }
         }
         let service = try TextService(
-            model, runners: runners, engine: try arguments.required("infer_backend"), options: options, components: registry)
+            model, runners: runners, engine: try arguments.required("infer_backend"), options: options,
+            components: registry)
         let settings = settings(arguments)
         if isBatch { return try InferDataset.run(arguments, service, settings, registry) }
         Interrupt.catchFromNowOn()
@@ -106,11 +114,13 @@ enum InferCommand: Command {
         return JSONObject([("enable_thinking", .bool(arguments.bool("enable_thinking")))])
     }
 
-    private static func report(_ answer: Answer, _ service: TextService, _ settings: GenerationSettings) throws -> JSON {
+    private static func report(_ answer: Answer, _ service: TextService, _ settings: GenerationSettings) throws -> JSON
+    {
         var out = JSONObject([
             ("text", .string(answer.text)), ("finish_reason", .string(answer.end?.rawValue ?? "")),
             ("ids", .array(answer.tokens.map { .int(Int64($0)) })), ("prompt_tokens", .int(Int64(answer.promptCount))),
-            ("completion_tokens", .int(Int64(answer.tokens.count))), ("seconds_to_first_token", .double(answer.secondsToFirst ?? 0)),
+            ("completion_tokens", .int(Int64(answer.tokens.count))),
+            ("seconds_to_first_token", .double(answer.secondsToFirst ?? 0)),
             ("seconds", .double(answer.seconds)), ("tokens_per_second", .double(answer.rate)),
         ])
         if settings.logprobs != nil { out["logprobs"] = try service.logprobs(answer) }
@@ -122,6 +132,7 @@ enum InferCommand: Command {
         let first = Int((answer.secondsToFirst ?? answer.seconds) * 1000)
         let rate = Double(Int(answer.rate * 10)) / 10
         let cut = answer.end == .length ? ", cut at the limit" : answer.end == .cancelled ? ", interrupted" : ""
-        return "[\(answer.promptCount) + \(answer.tokens.count) tokens, first after \(first) ms, then \(rate) tokens/s\(cut)]"
+        return
+            "[\(answer.promptCount) + \(answer.tokens.count) tokens, first after \(first) ms, then \(rate) tokens/s\(cut)]"
     }
 }

@@ -41,7 +41,11 @@ enum InferChat {
             case "/history": for message in session.messages { Terminal.line("\(message.role): \(message.text)") }
             case "/undo": if session.retract() == nil { Terminal.line("there is nothing to take back") }
             case "/retry":
-                if let question = session.retract() { try ask(question, session) } else { Terminal.line("nothing was asked yet") }
+                if let question = session.retract() {
+                    try ask(question, session)
+                } else {
+                    Terminal.line("nothing was asked yet")
+                }
             case "/set": set(rest, &session.settings)
             case "/save":
                 do { try Terminal.save(document(session).text(), to: rest) } catch { Terminal.line("\(error)") }

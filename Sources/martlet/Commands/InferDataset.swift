@@ -18,7 +18,8 @@ enum InferDataset {
         let ledger = RejectLedger(path: path.map { $0 + ".rejects.jsonl" })
         let work = try DatasetInference(
             service, settings: settings, isRaw: arguments.bool("raw"),
-            datasets: try arguments.list("val_dataset").map(resolver.resolve), formats: formats, system: arguments.text("system"),
+            datasets: try arguments.list("val_dataset").map(resolver.resolve), formats: formats,
+            system: arguments.text("system"),
             width: arguments.int("max_batch_size") ?? 8, ledger: ledger)
         let results = try path.map { try LineFile($0) }
         Interrupt.catchFromNowOn()
@@ -33,8 +34,11 @@ enum InferDataset {
         }
         let counts = work.counts
         Terminal.note(
-            "[\(counts.answered) rows answered, \(ledger.counts.rejectedRows) rejected, \(counts.promptTokens) + \(counts.newTokens) tokens, \(rate(counts.newTokens, start)) generated tokens/s]")
-        for (cause, count) in ledger.counts.rejected.sorted(by: { $0.value > $1.value }) { Terminal.note("\(count) rows: \(cause)") }
+            "[\(counts.answered) rows answered, \(ledger.counts.rejectedRows) rejected, \(counts.promptTokens) + \(counts.newTokens) tokens, \(rate(counts.newTokens, start)) generated tokens/s]"
+        )
+        for (cause, count) in ledger.counts.rejected.sorted(by: { $0.value > $1.value }) {
+            Terminal.note("\(count) rows: \(cause)")
+        }
         if Interrupt.wasAsked { throw ExitStatus(code: 130) }
     }
 

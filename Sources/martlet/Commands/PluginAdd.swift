@@ -13,7 +13,9 @@ enum PluginAdd: Command {
         let subject = try Subject(arguments.positional[0])
         let manifest = try Manifest(path: subject.manifestPath)
         let installed = try Session.installed(arguments)
-        if let other = installed.plugins.first(where: { $0.manifest.id == manifest.id && $0.manifest.path != manifest.path }) {
+        if let other = installed.plugins.first(where: {
+            $0.manifest.id == manifest.id && $0.manifest.path != manifest.path
+        }) {
             throw HostError(
                 .conflict, manifest.path, "the id \(manifest.id) is already that of \(other.manifest.path)",
                 fix: "martlet plugin remove \(manifest.id)")

@@ -13,7 +13,9 @@ enum PluginCall: Command {
     static func run(_ arguments: Arguments) throws {
         let kinds = ["filter": MT_KIND_FILTER, "reward": MT_KIND_REWARD, "metric": MT_KIND_METRIC]
         let (word, id, path) = (arguments.positional[0], arguments.positional[1], arguments.positional[2])
-        guard let kind = kinds[word] else { throw UsageError("the kind is \"\(word)\", wanted filter, reward or metric") }
+        guard let kind = kinds[word] else {
+            throw UsageError("the kind is \"\(word)\", wanted filter, reward or metric")
+        }
         let registry = try Session.installed(arguments)
         guard let judge = RowJudge(try registry.component(kind: kind, id: id)) else { return }
         let feed = FileFeed([path], formats: try Session.rowFormats(registry), dataset: 0)

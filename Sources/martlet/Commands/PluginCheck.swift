@@ -28,7 +28,8 @@ enum PluginCheck: Command {
             Terminal.line(report.text(.pretty))
         } else {
             let skipped = findings.filter { $0.outcome.verdict == .skipped }.count
-            Terminal.line("\(findings.count - failures.count - skipped) hold, \(failures.count) fail, \(skipped) skipped")
+            Terminal.line(
+                "\(findings.count - failures.count - skipped) hold, \(failures.count) fail, \(skipped) skipped")
         }
         if !failures.isEmpty { throw ExitStatus.plugin }
     }

@@ -24,7 +24,9 @@ enum PluginShow: Command {
         case .failure(let error): rows.append(["library", error.message])
         }
         if let publisher = manifest.publisher { rows.append(["publisher", publisher]) }
-        rows += manifest.provides.map { ["offers", "\($0.kind) \($0.id)" + ($0.summary.isEmpty ? "" : ": \($0.summary)")] }
+        rows += manifest.provides.map {
+            ["offers", "\($0.kind) \($0.id)" + ($0.summary.isEmpty ? "" : ": \($0.summary)")]
+        }
         if let problem = record.problem { rows.append(["problem", problem.description]) }
         Terminal.line(arguments.bool("json") ? PluginList.json(record).text(.pretty) : Terminal.table(rows))
         if record.problem != nil { throw ExitStatus.plugin }

@@ -16,27 +16,44 @@ struct PluginTemplate {
 
     private static let rows = ["filter", "reward", "metric"]
     static let all = [
-        PluginTemplate(language: "c", kinds: ["model"], folder: "c/model", name: "stablelm", spellings: ["StableLM", "StableLm"]),
+        PluginTemplate(
+            language: "c", kinds: ["model"], folder: "c/model", name: "stablelm", spellings: ["StableLM", "StableLm"]),
         PluginTemplate(language: "c", kinds: ["logger"], folder: "c/logger", name: "filelog"),
         PluginTemplate(language: "c", kinds: ["reward", "filter", "metric"], folder: "c/row", name: "brevity"),
         PluginTemplate(language: "rust", kinds: ["model"], folder: "rust/model", name: "picolm", spellings: ["PicoLM"]),
-        PluginTemplate(language: "rust", kinds: ["logger"], folder: "rust/logger", name: "countlog", spellings: ["CountLog"]),
-        PluginTemplate(language: "rust", kinds: ["metric", "filter", "reward"], folder: "rust/row", name: "overlap", spellings: ["Overlap"]),
-        PluginTemplate(language: "swift", kinds: ["model"], folder: "swift/model", name: "tinylm", spellings: ["TinyLM", "Tinylm"]),
+        PluginTemplate(
+            language: "rust", kinds: ["logger"], folder: "rust/logger", name: "countlog", spellings: ["CountLog"]),
+        PluginTemplate(
+            language: "rust", kinds: ["metric", "filter", "reward"], folder: "rust/row", name: "overlap",
+            spellings: ["Overlap"]),
+        PluginTemplate(
+            language: "swift", kinds: ["model"], folder: "swift/model", name: "tinylm", spellings: ["TinyLM", "Tinylm"]),
         PluginTemplate(language: "swift", kinds: ["loss"], folder: "swift/loss", name: "focal", spellings: ["Focal"]),
-        PluginTemplate(language: "swift", kinds: ["filter", "reward", "metric"], folder: "swift/row", name: "ending", spellings: ["Ending"]),
-        PluginTemplate(language: "swift", kinds: ["tuner"], folder: "swift/tuner", name: "rescale", spellings: ["Rescale"]),
-        PluginTemplate(language: "swift", kinds: ["optimizer"], folder: "swift/optimizer", name: "signum", spellings: ["Signum"]),
-        PluginTemplate(language: "swift", kinds: ["quantizer"], folder: "swift/quantizer", name: "absmax", spellings: ["Absmax"]),
-        PluginTemplate(language: "swift", kinds: ["dataset"], folder: "swift/dataset", name: "qalist", spellings: ["QAList"]),
-        PluginTemplate(language: "swift", kinds: ["tokenizer"], folder: "swift/tokenizer", name: "octets", spellings: ["Octets"]),
-        PluginTemplate(language: "swift", kinds: ["checkpoint"], folder: "swift/checkpoint", name: "npyfolder", spellings: ["NpyFolder"]),
-        PluginTemplate(language: "swift", kinds: ["hub"], folder: "swift/hub", name: "bookshelf", spellings: ["Bookshelf"]),
+        PluginTemplate(
+            language: "swift", kinds: ["filter", "reward", "metric"], folder: "swift/row", name: "ending",
+            spellings: ["Ending"]),
+        PluginTemplate(
+            language: "swift", kinds: ["tuner"], folder: "swift/tuner", name: "rescale", spellings: ["Rescale"]),
+        PluginTemplate(
+            language: "swift", kinds: ["optimizer"], folder: "swift/optimizer", name: "signum", spellings: ["Signum"]),
+        PluginTemplate(
+            language: "swift", kinds: ["quantizer"], folder: "swift/quantizer", name: "absmax", spellings: ["Absmax"]),
+        PluginTemplate(
+            language: "swift", kinds: ["dataset"], folder: "swift/dataset", name: "qalist", spellings: ["QAList"]),
+        PluginTemplate(
+            language: "swift", kinds: ["tokenizer"], folder: "swift/tokenizer", name: "octets", spellings: ["Octets"]),
+        PluginTemplate(
+            language: "swift", kinds: ["checkpoint"], folder: "swift/checkpoint", name: "npyfolder",
+            spellings: ["NpyFolder"]),
+        PluginTemplate(
+            language: "swift", kinds: ["hub"], folder: "swift/hub", name: "bookshelf", spellings: ["Bookshelf"]),
     ]
 
     static func find(kind: String, language: String) throws -> PluginTemplate {
         let languages = ["c", "rust", "swift"]
-        guard languages.contains(language) else { throw UsageError("--lang is \"\(language)\", wanted c, rust or swift") }
+        guard languages.contains(language) else {
+            throw UsageError("--lang is \"\(language)\", wanted c, rust or swift")
+        }
         if let template = all.first(where: { $0.language == language && $0.kinds.contains(kind) }) { return template }
         let known = all.filter { $0.language == language }.flatMap(\.kinds).sorted().joined(separator: ", ")
         throw UsageError("there is no template for --kind \(kind) in \(language); there are: \(known)")
@@ -48,12 +65,14 @@ struct PluginTemplate {
         var changes = [(self.name, name)] + spellings.map { ($0, Self.typeName(name)) }
         if let first = kinds.first, first != kind {
             changes += [
-                ("martlet.\(first)/1", "martlet.\(kind)/1"), ("MT_KIND_\(first.uppercased())", "MT_KIND_\(kind.uppercased())"),
+                ("martlet.\(first)/1", "martlet.\(kind)/1"),
+                ("MT_KIND_\(first.uppercased())", "MT_KIND_\(kind.uppercased())"),
                 ("$0.\(first)(", "$0.\(kind)("),
             ]
         }
         changes += [
-            ("$(shell pkg-config --variable=includedir martlet)", kit.include), ("../../../../Tools/PluginKit", kit.swift),
+            ("$(shell pkg-config --variable=includedir martlet)", kit.include),
+            ("../../../../Tools/PluginKit", kit.swift),
             ("../../../../Sources/PluginRust", kit.rust), ("swift-6.3", Machine.current.swiftRuntime),
         ]
         let directory = "\(kit.examples)/\(folder)"
@@ -93,7 +112,8 @@ private struct PluginKitPlaces {
 
     init() throws {
         guard let share = ResourceFolder.installed()?.path else {
-            throw HostError(.io, "share/martlet", "is not beside the program, and plugin new copies from it", fix: "make install")
+            throw HostError(
+                .io, "share/martlet", "is not beside the program, and plugin new copies from it", fix: "make install")
         }
         let root = FileSystem.parent(of: share)
         if System.kind(of: "\(share)/examples/plugins") == .directory {

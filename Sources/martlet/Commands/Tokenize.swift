@@ -15,7 +15,8 @@ enum TokenizeCommand: Command {
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)
-        let tokenizer = try TextFiles(path: Session.modelPath(arguments, registry), components: registry).openTokenizer()
+        let tokenizer = try TextFiles(path: Session.modelPath(arguments, registry), components: registry)
+            .openTokenizer()
         let texts = try arguments.positional.isEmpty ? Input.lines("-") : arguments.positional
         for given in texts {
             // A row of a JSONL file stands for its text, or its ids.
@@ -26,10 +27,12 @@ enum TokenizeCommand: Command {
                 Terminal.line(try tokenizer.decode(ids, skipSpecial: false))
                 continue
             }
-            let ids = try tokenizer.encode(text, options: arguments.bool("no_special") ? [] : [.addSpecial, .parseSpecial])
+            let ids = try tokenizer.encode(
+                text, options: arguments.bool("no_special") ? [] : [.addSpecial, .parseSpecial])
             if arguments.bool("json") {
                 let line: JSON = [
-                    "ids": .array(ids.map { .int(Int64($0)) }), "pieces": .array(ids.map { .string(tokenizer.piece($0) ?? "") }),
+                    "ids": .array(ids.map { .int(Int64($0)) }),
+                    "pieces": .array(ids.map { .string(tokenizer.piece($0) ?? "") }),
                 ]
                 Terminal.line(line.text())
             } else {
@@ -59,7 +62,8 @@ enum RenderCommand: Command {
         let document = try read(arguments.positional.first ?? "-")
         let tools = try arguments.text("tools").map(read)
         let text = try form.prompt(
-            document["messages"] ?? document, tools: tools, addGenerationPrompt: arguments.bool("add_generation_prompt"))
+            document["messages"] ?? document, tools: tools, addGenerationPrompt: arguments.bool("add_generation_prompt")
+        )
         let ids = try tokenizer.encode(text, options: .parseSpecial)
         if arguments.bool("json") {
             let line: JSON = ["text": .string(text), "ids": .array(ids.map { .int(Int64($0)) })]

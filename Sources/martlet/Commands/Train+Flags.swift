@@ -9,14 +9,22 @@ extension TrainCommand {
             Flag("columns", .text, "JSON with new names of columns, such as {\"question\": \"query\"}"),
             Flag("custom_dataset_info", .list, "YAML or JSON files that give data sets names"),
             Flag("val_dataset", .list, "Data sets to evaluate on"),
-            Flag("interleave_prob", .list, "Weights of the data sets in a mixture; without them one stands behind the other"),
-            Flag("stopping_strategy", .text, "A mixture ends with the first_exhausted data set, or with all_exhausted", default: "first_exhausted"),
+            Flag(
+                "interleave_prob", .list,
+                "Weights of the data sets in a mixture; without them one stands behind the other"),
+            Flag(
+                "stopping_strategy", .text, "A mixture ends with the first_exhausted data set, or with all_exhausted",
+                default: "first_exhausted"),
             Flag("split_dataset_ratio", .number, "Share of the rows kept for evaluation", default: "0"),
             Flag("dataset_shuffle", .boolean, "Train on the rows in an order of the seed", default: "true"),
             Flag("data_seed", .integer, "Seed of the rows' order; --seed unless given"),
             Flag("streaming", .boolean, "Read rows as they are needed, in constant memory", default: "false"),
-            Flag("shuffle_buffer_size", .integer, "Rows that are shuffled among each other when streaming", default: "1000"),
-            Flag("dataset_num_proc", .integer, "Threads that encode rows ahead", default: "2", aliases: ["dataloader_num_workers"]),
+            Flag(
+                "shuffle_buffer_size", .integer, "Rows that are shuffled among each other when streaming",
+                default: "1000"),
+            Flag(
+                "dataset_num_proc", .integer, "Threads that encode rows ahead", default: "2",
+                aliases: ["dataloader_num_workers"]),
             Flag("max_reject_ratio", .number, "Share of rejected rows above which the run fails", default: "1"),
             Flag("encoding_cache", .text, "Directory in which encoded rows are kept from run to run"),
             Flag("row_filter", .list, "Filters (plugin list --kind filter) that a row must pass"),
@@ -36,25 +44,33 @@ extension TrainCommand {
         Flag("beta", .number, "DPO's beta", default: "0.1"),
         Flag("loss_type", .text, "DPO's variant", default: "sigmoid"),
         Flag("label_smoothing", .number, "DPO's label smoothing", default: "0"),
-        Flag("f_divergence_type", .text, "DPO's divergence: reverse_kl, forward_kl, js_divergence, alpha_divergence", default: "reverse_kl"),
+        Flag(
+            "f_divergence_type", .text, "DPO's divergence: reverse_kl, forward_kl, js_divergence, alpha_divergence",
+            default: "reverse_kl"),
         Flag("discopop_tau", .number, "DiscoPOP's temperature", default: "0.05"),
         Flag(
-            "tuner_type", .text, "full, or a tuner: lora or an installed plugin's", default: "lora", aliases: ["train_type", "sft_type"]),
+            "tuner_type", .text, "full, or a tuner: lora or an installed plugin's", default: "lora",
+            aliases: ["train_type", "sft_type"]),
         Flag("tuner_args", .list, "Settings of the tuner, as name=value"),
         Flag("lora_rank", .integer, "Rank of the low-rank matrices", default: "8"),
         Flag("lora_alpha", .number, "Their scale is alpha / rank", default: "32"),
         Flag("lora_dropout", .number, "Dropout before them", default: "0.05"),
         Flag("use_rslora", .boolean, "Scale by alpha / sqrt(rank)", default: "false"),
         Flag("use_dora", .boolean, "Train the length of each output apart", default: "false"),
-        Flag("init_weights", .text, "First values of LoRA: true, false, gaussian, pissa", default: "true", aliases: ["init_lora_weights"]),
-        Flag("neftune_noise_alpha", .number, "Noise on embeddings in training; 5 to 15 are usual, 0 = off", default: "0"),
+        Flag(
+            "init_weights", .text, "First values of LoRA: true, false, gaussian, pissa", default: "true",
+            aliases: ["init_lora_weights"]),
+        Flag(
+            "neftune_noise_alpha", .number, "Noise on embeddings in training; 5 to 15 are usual, 0 = off", default: "0"),
         Flag("lorap_lr_ratio", .number, "LoRA+: rate of B over that of A"),
         Flag("target_modules", .list, "Last names of the linear sites, or all-linear", default: "all-linear"),
         Flag("target_regex", .text, "Regular expression that the whole name of a linear site matches"),
         Flag("modules_to_save", .list, "Last names of modules that are trained whole beside the adapter"),
         Flag("freeze_parameters", .list, "Full training: beginnings of names that stay as they are"),
         Flag("freeze_parameters_regex", .text, "Full training: names that stay as they are"),
-        Flag("freeze_parameters_ratio", .number, "Full training: share of the model, from its first layers, that stays", default: "0"),
+        Flag(
+            "freeze_parameters_ratio", .number, "Full training: share of the model, from its first layers, that stays",
+            default: "0"),
         Flag("trainable_parameters", .list, "Full training: beginnings of names that are trained all the same"),
         Flag("trainable_parameters_regex", .text, "Full training: names that are trained all the same"),
         Flag("adapters", .text, "Adapter directory to go on from"),
@@ -64,7 +80,8 @@ extension TrainCommand {
         Flag("num_train_epochs", .integer, "Passes over the data", default: "3"),
         Flag("max_steps", .integer, "Stop after this many optimizer steps; -1 = off", default: "-1"),
         Flag("per_device_train_batch_size", .integer, "Rows a batch", default: "1", aliases: ["batch_size"]),
-        Flag("gradient_accumulation_steps", .integer, "Batches an optimizer step; as many as make 16 rows unless given"),
+        Flag(
+            "gradient_accumulation_steps", .integer, "Batches an optimizer step; as many as make 16 rows unless given"),
         Flag("optim", .text, "Optimizer, by transformers' name or an installed plugin's", default: "adamw_torch"),
         Flag("optim_args", .list, "Settings of the optimizer, as name=value"),
         Flag("adam_beta1", .number, "Decay of the gradient's mean", default: "0.9"),
@@ -77,9 +94,13 @@ extension TrainCommand {
         Flag("warmup_steps", .integer, "Steps that warm up; 0 = by the ratio", default: "0"),
         Flag("weight_decay", .number, "Decoupled weight decay", default: "0.1"),
         Flag("max_grad_norm", .number, "Longest gradient", default: "1"),
-        Flag("bf16", .boolean, "Round the factors of products to 16 bits; not with --torch_dtype float32", default: "true"),
+        Flag(
+            "bf16", .boolean, "Round the factors of products to 16 bits; not with --torch_dtype float32",
+            default: "true"),
         Flag("gradient_checkpointing", .boolean, "Compute blocks again in the backward pass", default: "true"),
-        Flag("nonfinite_policy", .text, "After a loss or gradient that is not finite: stop, or skip the step", default: "stop"),
+        Flag(
+            "nonfinite_policy", .text, "After a loss or gradient that is not finite: stop, or skip the step",
+            default: "stop"),
         Flag("seed", .integer, "Seed of initial values, order and dropout", default: "42"),
     ]
 
@@ -104,7 +125,9 @@ extension TrainCommand {
 
     private static let reports = [
         Flag("dry_run", .boolean, "Resolve everything, say what would be done, and do nothing", default: "false"),
-        Flag("preview", .boolean, "Show the first rows as the model reads them, trained tokens marked, and do nothing", default: "false"),
+        Flag(
+            "preview", .boolean, "Show the first rows as the model reads them, trained tokens marked, and do nothing",
+            default: "false"),
         Flag("logging_steps", .integer, "Report every so many steps", default: "5"),
         Flag("report_to", .list, "Loggers besides logging.jsonl; all, or none", default: "plot,tensorboard"),
         Flag("run_name", .text, "The run's name in the index of runs; the output directory's unless given"),

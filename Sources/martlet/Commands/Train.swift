@@ -27,7 +27,8 @@ enum TrainCommand: Command {
         let engine = try parts.engine(tuner)
         let data = try parts.data(pairs: engine.objective.needsPairs, directory: directory)
         var settings = try parts.runSettings(directory)
-        let trainer = Trainer(engine, settings: try parts.trainerSettings(data, tuner, checkpoint, epochs: settings.epochs))
+        let trainer = Trainer(
+            engine, settings: try parts.trainerSettings(data, tuner, checkpoint, epochs: settings.epochs))
         settings.arguments = arguments.json
         try settings.arguments.write(to: "\(directory)/args.json")
         Terminal.line("\(engine.parameters.count) trained numbers in \(engine.parameters.entries.count) tensors")
@@ -76,7 +77,8 @@ enum TrainCommand: Command {
         let newest = try CheckpointStore(directory).newestComplete()
         for problem in newest.problems { Terminal.error("checkpoint passed over: \(problem)") }
         guard let path = newest.path else {
-            throw TrainingError(.notFound, "holds no whole checkpoint to go on from; leave out --resume_from_checkpoint", at: directory)
+            throw TrainingError(
+                .notFound, "holds no whole checkpoint to go on from; leave out --resume_from_checkpoint", at: directory)
         }
         return try TrainingCheckpoint(path)
     }
@@ -99,7 +101,7 @@ enum TrainCommand: Command {
             do {
                 return try LoggerHandle(
                     id: id, directory: directory, run: name, configuration: settings.arguments, components: registry)
-            } catch where !arguments.has("report_to") {
+            } catch  where !arguments.has("report_to") {
                 // What nobody asked for must not keep anybody from training.
                 Terminal.error("without the logger \(id): \(error)")
                 return nil
@@ -109,7 +111,8 @@ enum TrainCommand: Command {
         do {
             index = try RunIndex(RunIndex.standardPath)
             try index?.begin(
-                name: name, directory: FileSystem.real(directory) ?? directory, arguments: settings.arguments, continues: continues)
+                name: name, directory: FileSystem.real(directory) ?? directory, arguments: settings.arguments,
+                continues: continues)
         } catch {
             Terminal.error("without the index of runs: \(error)")
             index = nil

@@ -26,7 +26,8 @@ struct TrainParts {
     where Choice.RawValue == String {
         let text = arguments.text(flag) ?? ""
         guard let value = Choice(rawValue: text) else {
-            throw UsageError("--\(flag) is \"\(text)\", wanted one of \(type.allCases.map(\.rawValue).joined(separator: ", "))")
+            throw UsageError(
+                "--\(flag) is \"\(text)\", wanted one of \(type.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         return value
     }
@@ -54,7 +55,8 @@ struct TrainParts {
         if id == "full" { return nil }
         let installed = registry.componentIDs(kind: MT_KIND_TUNER)
         guard installed.contains(id) else {
-            throw UsageError("--tuner_type is \"\(id)\", wanted full or an installed tuner: \(installed.joined(separator: ", "))")
+            throw UsageError(
+                "--tuner_type is \"\(id)\", wanted full or an installed tuner: \(installed.joined(separator: ", "))")
         }
         if let adapter = arguments.text("adapters") {
             let config = try Adapter(directory: adapter, components: registry).config
@@ -62,9 +64,12 @@ struct TrainParts {
         }
         var settings: JSONObject = try pairs("tuner_args")
         let common: JSON = [
-            "rank": .int(Int64(arguments.int("lora_rank") ?? 8)), "alpha": .double(arguments.double("lora_alpha") ?? 32),
-            "dropout": .double(arguments.double("lora_dropout") ?? 0.05), "use_rslora": .bool(arguments.bool("use_rslora")),
-            "use_dora": .bool(arguments.bool("use_dora")), "init_weights": .string(arguments.text("init_weights") ?? "true"),
+            "rank": .int(Int64(arguments.int("lora_rank") ?? 8)),
+            "alpha": .double(arguments.double("lora_alpha") ?? 32),
+            "dropout": .double(arguments.double("lora_dropout") ?? 0.05),
+            "use_rslora": .bool(arguments.bool("use_rslora")),
+            "use_dora": .bool(arguments.bool("use_dora")),
+            "init_weights": .string(arguments.text("init_weights") ?? "true"),
             "target_modules": arguments.text("target_regex").map(JSON.string) ?? .array(targets.map(JSON.string)),
             "modules_to_save": arguments.has("modules_to_save")
                 ? .array(arguments.list("modules_to_save").map(JSON.string)) : .null,
@@ -143,7 +148,8 @@ struct TrainParts {
 
     func engine(_ tuner: TunerHandle?) throws -> TrainingEngine {
         let adapter = try arguments.text("adapters").map { try Adapter(directory: $0, components: registry) }
-        let isTarget = try adapter.map { adapter in { adapter.isTarget($0) } } ?? (tuner == nil ? weightFilter() : siteFilter())
+        let isTarget =
+            try adapter.map { adapter in { adapter.isTarget($0) } } ?? (tuner == nil ? weightFilter() : siteFilter())
         var options = TrainingEngine.Options(tuner: tuner, isTarget: isTarget)
         options.isSaved = adapter.map { adapter in { adapter.isSaved($0) } } ?? savedFilter()
         options.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .light
@@ -165,7 +171,8 @@ struct TrainParts {
         return try ObjectiveHandle(
             id: id,
             settings: [
-                "beta": .double(arguments.double("beta") ?? 0.1), "loss_type": .string(arguments.text("loss_type") ?? "sigmoid"),
+                "beta": .double(arguments.double("beta") ?? 0.1),
+                "loss_type": .string(arguments.text("loss_type") ?? "sigmoid"),
                 "label_smoothing": .double(arguments.double("label_smoothing") ?? 0),
                 "f_divergence_type": .string(arguments.text("f_divergence_type") ?? "reverse_kl"),
                 "discopop_tau": .double(arguments.double("discopop_tau") ?? 0.05),
@@ -239,15 +246,18 @@ struct TrainParts {
         settings.saveLimit = arguments.int("save_total_limit")
         settings.savesOnlyModel = arguments.bool("save_only_model")
         let evaluation = arguments.text("eval_strategy")
-        settings.evaluates = evaluation == nil && !arguments.has("eval_steps")
-            ? settings.saves : try cadence("eval_strategy", evaluation ?? "steps", arguments.int("eval_steps") ?? saveSteps)
+        settings.evaluates =
+            evaluation == nil && !arguments.has("eval_steps")
+            ? settings.saves
+            : try cadence("eval_strategy", evaluation ?? "steps", arguments.int("eval_steps") ?? saveSteps)
         // Without checkpoints in between there is still the one at the end.
         if evaluation == nil, settings.evaluates == .never { settings.evaluates = .steps(.max) }
         settings.evaluatesFirst = arguments.bool("eval_on_start")
         settings.loadsBestAtEnd = arguments.bool("load_best_model_at_end")
         let metric = arguments.text("metric_for_best_model") ?? "eval_loss"
         settings.bestMetric = metric.hasPrefix("eval_") ? metric : "eval_" + metric
-        settings.isGreaterBetter = arguments.has("greater_is_better")
+        settings.isGreaterBetter =
+            arguments.has("greater_is_better")
             ? arguments.bool("greater_is_better") : !settings.bestMetric.hasSuffix("loss")
         settings.earlyStopInterval = arguments.int("early_stop_interval")
         settings.nonFinite = try choice("nonfinite_policy", RunSettings.NonFinitePolicy.self)
@@ -298,7 +308,8 @@ struct TrainParts {
         settings.cacheDirectory = arguments.text("encoding_cache")
         settings.splitRatio = arguments.double("split_dataset_ratio") ?? 0
         let length = arguments.int("max_length") ?? 2048
-        settings.truncation = Truncation(try choice("truncation_strategy", Truncation.Policy.self), maximumLength: length)
+        settings.truncation = Truncation(
+            try choice("truncation_strategy", Truncation.Policy.self), maximumLength: length)
         settings.plan = BatchPlan(
             try arguments.bool("packing") ? choice("packing_strategy", PackingStrategy.self) : .none,
             tokens: max(length, arguments.int("packing_length") ?? length),
@@ -311,7 +322,9 @@ struct TrainParts {
     private func mix(_ settings: inout DataSettings) throws {
         guard arguments.has("interleave_prob") else { return }
         settings.interleaveWeights = try arguments.list("interleave_prob").map { text in
-            guard let weight = Double(text) else { throw UsageError("--interleave_prob holds \"\(text)\", wanted numbers") }
+            guard let weight = Double(text) else {
+                throw UsageError("--interleave_prob holds \"\(text)\", wanted numbers")
+            }
             return weight
         }
         let named = arguments.text("stopping_strategy") ?? ""
@@ -336,7 +349,8 @@ struct TrainParts {
             renderer = TrainingRenderer(form.template, options: options)
         }
         return TemplateEncoder(
-            identity: "\(model.path)|\(turns.rawValue)|\(model.files.chatTemplate ?? "")", renderer: renderer, endID: tokenizer.eos,
+            identity: "\(model.path)|\(turns.rawValue)|\(model.files.chatTemplate ?? "")", renderer: renderer,
+            endID: tokenizer.eos,
             tokenize: { try tokenizer.encode($0, options: .parseSpecial) },
             tokenizeText: { try tokenizer.encode($0, options: .addSpecial) },
             decode: { (try? tokenizer.decode($0, skipSpecial: false)) ?? "" })

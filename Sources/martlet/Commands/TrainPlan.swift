@@ -28,7 +28,8 @@ struct TrainPlan {
         for name in arguments.list("dataset") + arguments.list("val_dataset") {
             do {
                 let found = try names.resolve(name)
-                lines.append(("data", "\(name): \(found.files.count == 1 ? found.files[0] : "\(found.files.count) files")"))
+                lines.append(
+                    ("data", "\(name): \(found.files.count == 1 ? found.files[0] : "\(found.files.count) files")"))
             } catch {
                 lines.append(("data", "\(error)"))
                 missing = true
@@ -37,12 +38,17 @@ struct TrainPlan {
         if let model, !missing { lines += try plan(model) }
         lines.append(("output", try arguments.required("output_dir")))
         if arguments.bool("json") {
-            Terminal.line(JSON.object(JSONObject([
-                ("plan", .array(lines.map { [.string($0.0), .string($0.1)] })), ("complete", .bool(!missing)),
-            ])).text())
+            Terminal.line(
+                JSON.object(
+                    JSONObject([
+                        ("plan", .array(lines.map { [.string($0.0), .string($0.1)] })), ("complete", .bool(!missing)),
+                    ])
+                ).text())
         } else {
             Terminal.line(Terminal.table(lines.map { [$0.0, $0.1] }))
-            Terminal.line(missing ? "dry run: nothing was fetched or trained" : "dry run: everything is here; nothing was trained")
+            Terminal.line(
+                missing ? "dry run: nothing was fetched or trained" : "dry run: everything is here; nothing was trained"
+            )
         }
     }
 
@@ -66,7 +72,8 @@ struct TrainPlan {
         try audit.check(model.path)
         let layouts = audit.weightBytes.sorted { $0.key < $1.key }.map { "\($0.key) \(ProgressLine.size($0.value))" }
         var lines = [
-            ("model", model.path), ("family", "\(model.family.id), \(audit.parameterCount) parameters: \(layouts.joined(separator: ", "))"),
+            ("model", model.path),
+            ("family", "\(model.family.id), \(audit.parameterCount) parameters: \(layouts.joined(separator: ", "))"),
         ]
         let parts = TrainParts(arguments, model, registry)
         let tuner = try parts.tuner()
@@ -77,14 +84,22 @@ struct TrainPlan {
         while batches < 4096, let batch = try stream.next() {
             batches += 1
             tokens += batch.tokenCount
-            if batch.tokenCount > longest.tokens { longest = .init(tokens: batch.tokenCount, rows: batch.sequenceCount) }
+            if batch.tokenCount > longest.tokens {
+                longest = .init(tokens: batch.tokenCount, rows: batch.sequenceCount)
+            }
         }
         let rows = data.rowCount.map { "\($0) rows" } ?? "rows are streamed"
         let rejects = data.ledger.counts.rejectedRows
         let rejected = rejects > 0 ? ", \(rejects) rejected" : ""
-        lines.append(("rows", "\(rows)\(rejected); \(batches) batches of \(tokens) tokens in all, the longest \(longest.tokens)"))
+        lines.append(
+            ("rows", "\(rows)\(rejected); \(batches) batches of \(tokens) tokens in all, the longest \(longest.tokens)")
+        )
         let settings = try parts.trainerSettings(data, tuner, nil, epochs: parts.runSettings("").epochs)
-        lines.append(("steps", "\(settings.schedule.steps) of \(settings.accumulation) batches, peak learning rate \(settings.schedule.peak)"))
+        lines.append(
+            (
+                "steps",
+                "\(settings.schedule.steps) of \(settings.accumulation) batches, peak learning rate \(settings.schedule.peak)"
+            ))
         let base = Int(ProcessMemory.resident)
         var memory = try MemoryEstimate(training: model, parts.method(tuner), batch: longest)
         memory.add("the program", base)

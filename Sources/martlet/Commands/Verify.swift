@@ -23,7 +23,9 @@ enum VerifyCommand: Command {
         let model = try Session.model(arguments, registry, path: path, activation: "f32")
         let isJSON = arguments.bool("json")
         var failures = 0
-        if let directory = arguments.text("adapters"), System.kind(of: System.join(directory, "trainer_state.json")) != nil {
+        if let directory = arguments.text("adapters"),
+            System.kind(of: System.join(directory, "trainer_state.json")) != nil
+        {
             // Files, sizes and digests of a run's checkpoint.
             _ = try TrainingCheckpoint(directory)
         }

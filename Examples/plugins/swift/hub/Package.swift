@@ -10,7 +10,9 @@ let package = Package(
     targets: [
         .target(
             name: "bookshelf", dependencies: [.product(name: "PluginKit", package: "PluginKit")], path: "Sources",
-            linkerSettings: [.unsafeFlags(["-Xlinker", "--version-script=\(exports)", "-Xlinker", "-z", "-Xlinker", "nodelete"])])
+            linkerSettings: [
+                .unsafeFlags(["-Xlinker", "--version-script=\(exports)", "-Xlinker", "-z", "-Xlinker", "nodelete"])
+            ])
     ],
     swiftLanguageModes: [.v6]
 )

@@ -31,7 +31,9 @@ final class NpyFolder: Checkpoint {
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name.hasSuffix(".npy") { names.append(String(name.dropLast(4))) }
         }
         return names.sorted()
@@ -67,7 +69,8 @@ struct NpyHeader {
         }
         let types = ["'<f4'": "f32", "'<f2'": "f16"]
         guard let type = value("descr")?.prefix(5), let layout = types[String(type)] else {
-            throw PluginError(.unsupported, "found \(value("descr")?.prefix(8) ?? "no type"), wanted <f4 or <f2", at: path)
+            throw PluginError(
+                .unsupported, "found \(value("descr")?.prefix(8) ?? "no type"), wanted <f4 or <f2", at: path)
         }
         guard value("fortran_order")?.hasPrefix("False") == true, let list = value("shape"), list.first == "(" else {
             throw PluginError(.unsupported, "wanted a shape, and the last index fastest", at: path)

@@ -8,7 +8,9 @@ final class Bookshelf: Hub {
 
     func probe(_ id: String) -> Int { id.hasPrefix(Self.prefix) ? 100 : 0 }
 
-    func listing(_ query: JSON) throws -> JSON { ["url": .string(try Self.address(query) + "/files.json"), "headers": [:]] }
+    func listing(_ query: JSON) throws -> JSON {
+        ["url": .string(try Self.address(query) + "/files.json"), "headers": [:]]
+    }
 
     func files(_ query: JSON, answer: UnsafeRawBufferPointer) throws -> JSON {
         let address = try Self.address(query)
@@ -40,7 +42,8 @@ final class Bookshelf: Hub {
     private static func escaped(_ part: Substring) -> String {
         part.utf8.map { byte in
             switch UInt8(byte) {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
                 String(UnicodeScalar(byte))
             default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)

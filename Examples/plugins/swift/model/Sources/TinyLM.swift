@@ -14,7 +14,8 @@ struct TinyLM: ModelFamily {
     func describe() -> ModelDescription { decoder.describe() }
 
     func build(_ g: GraphBuilder, _ inputs: BuildInputs) throws -> [Tensor] {
-        var x = inputs.embeds
+        var x =
+            inputs.embeds
             ?? g.embedding("model.embed_tokens", inputs.ids, vocabulary: decoder.vocabulary, width: decoder.hidden)
         let attention = SelfAttention(decoder)
         for i in 0..<decoder.layers {

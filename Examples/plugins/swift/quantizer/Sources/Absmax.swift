@@ -15,7 +15,8 @@ struct Absmax: Quantizer {
     }
 
     func quantize(
-        _ name: String, _ weight: UnsafeBufferPointer<Float>, rows: Int, columns: Int, statistics: UnsafePointer<Float>?,
+        _ name: String, _ weight: UnsafeBufferPointer<Float>, rows: Int, columns: Int,
+        statistics: UnsafePointer<Float>?,
         to out: UnsafeMutableRawBufferPointer
     ) throws {
         for start in stride(from: 0, to: weight.count, by: Self.block) {

@@ -15,7 +15,8 @@ final class Octets: Tokenizer {
 
     init(source: TokenizerSource) throws {
         guard Self.probe(source) > 0 else {
-            throw PluginError(.invalid, "found no ByT5Tokenizer, wanted that tokenizer_class", at: "tokenizer_config.json")
+            throw PluginError(
+                .invalid, "found no ByT5Tokenizer, wanted that tokenizer_class", at: "tokenizer_config.json")
         }
     }
 
@@ -47,7 +48,8 @@ final class Octets: Tokenizer {
 
     func describe() -> String {
         let about: JSON = [
-            "type": "bytes", "vocab_size": 259, "bos": .null, "eos": 1, "unk": 2, "pad": 0, "add_bos": false, "add_eos": true,
+            "type": "bytes", "vocab_size": 259, "bos": .null, "eos": 1, "unk": 2, "pad": 0, "add_bos": false,
+            "add_eos": true,
             "special": [0, 1, 2],
         ]
         return about.text()

@@ -30,7 +30,8 @@ struct Rescale: Tuner {
             throw PluginError(.unsupported, "wanted \"IA3\"", at: "peft_type")
         }
         guard adapterConfig["feedforward_modules"]?.array?.isEmpty ?? true else {
-            throw PluginError(.unsupported, "found modules whose inputs are scaled, wanted none", at: "feedforward_modules")
+            throw PluginError(
+                .unsupported, "found modules whose inputs are scaled, wanted none", at: "feedforward_modules")
         }
         return [
             "base_model": adapterConfig["base_model_name_or_path"] ?? .null,
