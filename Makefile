@@ -49,7 +49,7 @@ install-contract:
 	install -m 644 Sources/PluginAPI/exports.map "$(SHARE)/exports.map"
 	$(COPY) Tools/PluginKit/Package.swift Tools/PluginKit/Sources "$(SHARE)/PluginKit/"
 	$(COPY) Sources/PluginRust/Cargo.toml Sources/PluginRust/src "$(SHARE)/rust/"
-	tar -C Examples --exclude=.build --exclude=target --exclude='*.so' --exclude='*.lock' --exclude='*.resolved' -cf - plugins | \
+	tar -C Examples -h --exclude=.build --exclude=target --exclude='*.so' --exclude='*.lock' --exclude='*.resolved' -cf - plugins | \
 	    tar -C "$(SHARE)/examples" -xf -
 	install -m 644 Tools/martlet.pc "$(PREFIX)/lib/pkgconfig/martlet.pc"
 	install -m 644 Tools/martlet-config.cmake "$(PREFIX)/lib/cmake/martlet/martlet-config.cmake"

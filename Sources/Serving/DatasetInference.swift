@@ -14,6 +14,8 @@ package final class DatasetInference {
     }
 
     package private(set) var counts = Counts()
+    /// What metrics and rewards made of the answers.
+    package private(set) var judges: AnswerJudges
     private let service: TextService
     private let settings: GenerationSettings
     /// nil continues the rows' texts as they stand.
@@ -25,6 +27,7 @@ package final class DatasetInference {
     private var pending: [Pending] = []
 
     private struct Pending {
+        let source: SourceRow
         let row: TrainingRow
         let label: String?
         let answer: Answer
@@ -36,12 +39,13 @@ package final class DatasetInference {
     package init(
         _ service: TextService, settings: GenerationSettings, isRaw: Bool, datasets: [ResolvedDataset],
         formats: RowFormats,
-        system: String?, width: Int, ledger: RejectLedger
+        system: String?, width: Int, ledger: RejectLedger, judges: AnswerJudges = AnswerJudges()
     ) throws {
         self.service = service
         self.settings = settings
         self.width = max(1, width)
         self.ledger = ledger
+        self.judges = judges
         form = isRaw ? nil : try ChatForm(service.model)
         schemas = datasets.map { RowSchema(.prompt, columns: $0.columns, system: system) }
         rows = ChainedFeed(
@@ -54,7 +58,7 @@ package final class DatasetInference {
     /// Answers all rows.
     /// - Parameters:
     ///   - isInterrupted: Ends the work after the answers in hand.
-    ///   - onResult: Gets one object a row: response, labels, logprobs, messages.
+    ///   - onResult: Gets one object a row: response, labels, logprobs, messages, and what judges say.
     package func run(isInterrupted: () -> Bool = { false }, _ onResult: (JSON) throws -> Void) throws {
         var isOpen = true
         while true {
@@ -88,7 +92,8 @@ package final class DatasetInference {
                 let ids =
                     try form.map { try service.encode(row.conversation, $0) }
                     ?? service.encode(row.conversation.messages.map(\.text).joined(separator: "\n"))
-                pending.append(Pending(row: row, label: label, answer: try service.submit(ids, settings)))
+                pending.append(
+                    Pending(source: source, row: row, label: label, answer: try service.submit(ids, settings)))
                 try ledger.keep()
             } catch {
                 counts.failed += 1
@@ -111,7 +116,11 @@ package final class DatasetInference {
             ("logprobs", settings.logprobs == nil ? .null : try service.logprobs(answer)),
             ("finish_reason", answer.end.map { .string($0.rawValue) } ?? .null), ("messages", .array(messages)),
         ])
-        if answer.end == .error { out["error"] = .string(answer.message) }
+        if answer.end == .error {
+            out["error"] = .string(answer.message)
+        } else {
+            try judges.judge(answer.text, to: done.source.text, label: done.label, result: &out)
+        }
         try onResult(.object(out))
     }
 

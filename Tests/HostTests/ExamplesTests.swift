@@ -85,7 +85,9 @@ struct ExamplesTests {
     /// The templates of the other kinds, built in one package so that PluginKit is compiled once; each is checked, and used.
     @Test func aPluginOfEachKindInSwiftIsCheckedAndUsed() throws {
         let scratch = try Scratch()
-        let kinds = ["tuner", "optimizer", "quantizer", "dataset", "tokenizer", "checkpoint", "hub"]
+        let kinds = [
+            "tuner", "optimizer", "quantizer", "dataset", "tokenizer", "checkpoint", "hub", "device", "engine",
+        ]
         var targets = ""
         for kind in kinds {
             let made = try Program.run(
@@ -140,6 +142,9 @@ struct ExamplesTests {
             "my_quantizer")
         let (exact, near) = (try Self.loss(scores[0]), try Self.loss(rounded))
         #expect(exact != near && abs(exact - near) < 0.02, "\(exact) and \(near)")
+        let elsewhere = try run(
+            "score", "--model", model, "--ids", ids, "--json", "--activation_dtype", "f32", "--device", "my_device")
+        #expect(abs(try Self.loss(elsewhere) - exact) < 1e-5, "\(elsewhere)")
         // A training run with the tuner, the optimizer and the data set format of somebody else.
         try scratch.write("trained/config.json", String(contentsOfFile: "\(model)/config.json", encoding: .utf8))
         try FileManager.default.copyItem(
@@ -157,6 +162,13 @@ struct ExamplesTests {
             "--learning_rate", "0.01", "--max_steps", "8", "--gradient_accumulation_steps", "1", "--report_to", "none",
             "--output_dir", "\(scratch.path)/run")
         #expect(said.contains("adapter saved"), "\(said)")
+        let answers = try ["native", "my_engine"].map {
+            try Self.answer(
+                run(
+                    "infer", "--model", "\(scratch.path)/trained", "--infer_backend", $0, "--temperature", "0",
+                    "--max_new_tokens", "9", "--json", "!$!"))
+        }
+        #expect(answers[0] == answers[1] && answers[0].count > 1, "\(answers)")
         let rejects = try String(contentsOfFile: "\(scratch.path)/run/rejects.jsonl", encoding: .utf8)
         #expect(rejects.contains("without Q: or A:"), "\(rejects)")
         let log = try String(contentsOfFile: "\(scratch.path)/run/logging.jsonl", encoding: .utf8)
@@ -169,6 +181,12 @@ struct ExamplesTests {
         let line = text.split(separator: "\n").first { $0.hasPrefix("{\"index\"") } ?? ""
         let values = try JSON(parsing: String(line))["logprobs"]?.array?.compactMap(\.double) ?? []
         return values.reduce(0, +) / Double(max(values.count, 1))
+    }
+
+    /// The ids of an answer that `infer --json` gave.
+    private static func answer(_ text: String) throws -> [Int] {
+        let line = text.split(separator: "\n").first { $0.hasPrefix("{") } ?? ""
+        return try JSON(parsing: String(line))["ids"]?.array?.compactMap(\.int) ?? []
     }
 
     /// Writes each f32 tensor of a safetensors file as NAME.npy (NEP 1, version 1).

@@ -33,6 +33,8 @@ enum InferCommand: Command {
             Flag("stream", .boolean, "Show the answer as it comes", default: "true"),
             Flag("val_dataset", .list, "Data sets to answer: files, directories or names", aliases: ["dataset"]),
             Flag("result_path", .text, "JSONL file for the results of a data set; standard output without it"),
+            Flag("metric", .list, "Metrics (plugin list --kind metric) that judge each answer to a data set"),
+            Flag("reward", .list, "Rewards (plugin list --kind reward) that judge each answer to a data set"),
             Flag("max_batch_size", .integer, "Rows of a data set that are worked on at once", default: "8"),
             Flag(
                 "max_model_len", .integer, "Longest prompt and answer together; the model's own when not given",

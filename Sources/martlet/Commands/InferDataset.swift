@@ -20,7 +20,10 @@ enum InferDataset {
             service, settings: settings, isRaw: arguments.bool("raw"),
             datasets: try arguments.list("val_dataset").map(resolver.resolve), formats: formats,
             system: arguments.text("system"),
-            width: arguments.int("max_batch_size") ?? 8, ledger: ledger)
+            width: arguments.int("max_batch_size") ?? 8, ledger: ledger,
+            judges: AnswerJudges(
+                metrics: try arguments.judges("metric", MT_KIND_METRIC, registry),
+                rewards: try arguments.judges("reward", MT_KIND_REWARD, registry)))
         let results = try path.map { try LineFile($0) }
         Interrupt.catchFromNowOn()
         let start = Clock.now
@@ -39,10 +42,24 @@ enum InferDataset {
         for (cause, count) in ledger.counts.rejected.sorted(by: { $0.value > $1.value }) {
             Terminal.note("\(count) rows: \(cause)")
         }
+        for verdict in work.judges.verdicts {
+            let failed = verdict.failures == 0 ? "" : ", \(verdict.failures) failed: \(verdict.firstFailure ?? "")"
+            Terminal.note(
+                "\(verdict.id): \(verdict.mean.map { "mean \($0) of" } ?? "no number in") \(verdict.count) rows\(failed)"
+            )
+        }
         if Interrupt.wasAsked { throw ExitStatus(code: 130) }
+        if work.judges.verdicts.contains(where: { $0.failures > 0 }) { throw ExitStatus.failure }
     }
 
     private static func rate(_ tokens: Int, _ start: Double) -> Double {
         Double(Int(Double(tokens) / max(1e-9, Clock.now - start) * 10)) / 10
+    }
+}
+
+extension Arguments {
+    /// The filters, rewards or metrics that a flag names.
+    func judges(_ flag: String, _ kind: String, _ registry: Registry) throws -> [RowJudge] {
+        try list(flag).compactMap { RowJudge(try registry.component(kind: kind, id: $0)) }
     }
 }

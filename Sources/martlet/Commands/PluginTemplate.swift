@@ -47,6 +47,9 @@ struct PluginTemplate {
             spellings: ["NpyFolder"]),
         PluginTemplate(
             language: "swift", kinds: ["hub"], folder: "swift/hub", name: "bookshelf", spellings: ["Bookshelf"]),
+        // These two begin as what Martlet itself runs: links to the reference device's sources and to the native engine's.
+        PluginTemplate(language: "swift", kinds: ["device"], folder: "swift/device", name: "slowchip"),
+        PluginTemplate(language: "swift", kinds: ["engine"], folder: "swift/engine", name: "ownengine"),
     ]
 
     static func find(kind: String, language: String) throws -> PluginTemplate {

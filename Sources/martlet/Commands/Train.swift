@@ -20,8 +20,6 @@ enum TrainCommand: Command {
         let directory = try arguments.required("output_dir")
         let checkpoint = try checkpoint(arguments, directory)
         let model = try Session.model(arguments, registry)
-        try System.makeDirectories(directory)
-        try prepare(directory, checkpoint)
         let parts = TrainParts(arguments, model, registry)
         let tuner = try parts.tuner()
         let engine = try parts.engine(tuner)
@@ -30,6 +28,9 @@ enum TrainCommand: Command {
         let trainer = Trainer(
             engine, settings: try parts.trainerSettings(data, tuner, checkpoint, epochs: settings.epochs))
         settings.arguments = arguments.json
+        // All that was asked for is there: only now is anything written or moved.
+        try System.makeDirectories(directory)
+        try prepare(directory, checkpoint)
         try settings.arguments.write(to: "\(directory)/args.json")
         Terminal.line("\(engine.parameters.count) trained numbers in \(engine.parameters.entries.count) tensors")
         let log = try makeLog(arguments, directory, settings, continues: checkpoint != nil, registry)

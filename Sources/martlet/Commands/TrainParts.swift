@@ -292,9 +292,7 @@ struct TrainParts {
         var settings = DataSettings()
         settings.purpose = pairs ? .pair : .answer
         settings.system = arguments.text("system")
-        settings.filters = try arguments.list("row_filter").compactMap {
-            RowJudge(try registry.component(kind: MT_KIND_FILTER, id: $0))
-        }
+        settings.filters = try arguments.judges("row_filter", MT_KIND_FILTER, registry)
         for (key, flag) in [("{{NAME}}", "model_name"), ("{{AUTHOR}}", "model_author")] {
             if let text = arguments.text(flag) { settings.substitutions[key] = text }
         }

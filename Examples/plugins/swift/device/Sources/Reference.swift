@@ -1,0 +1,1 @@
+../../../../../Plugins/Devices/Reference/Reference.swift

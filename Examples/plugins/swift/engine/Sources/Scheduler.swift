@@ -1,0 +1,1 @@
+../../../../../Plugins/Engines/Native/Scheduler.swift
