@@ -211,6 +211,16 @@ let tests: [Target] = [
     .testTarget(name: "CommandTests", path: "Tests/CommandTests"),
     .testTarget(
         name: "EnginesTests", dependencies: ["EnginesNative", "JSON", "PluginKit"], path: "Tests/EnginesTests"),
+    .target(name: "FuzzHooks", path: "Tests/Fuzz/Hooks"),
+    .target(
+        name: "FuzzKit",
+        dependencies: [
+            "Data", "Files", "Host", "JSON", "Model", "PluginAPI", "PluginKit", "Template", "YAML",
+        ],
+        path: "Tests/Fuzz/Kit"),
+    .executableTarget(
+        name: "fuzz", dependencies: ["Files", "FuzzHooks", "FuzzKit", "Graph", "Host"], path: "Tests/Fuzz/Run"),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzKit", "Graph", "Host"], path: "Tests/FuzzTests"),
     .target(name: "GraphInC", dependencies: ["PluginAPI"], path: "Tests/GraphTests/C"),
     .testTarget(
         name: "GraphTests", dependencies: ["Graph", "GraphInC", "Host", "JSON", "PluginAPI", "PluginKit"],
