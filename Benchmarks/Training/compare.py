@@ -1,7 +1,8 @@
 """PyTorch bf16 + transformers + peft against martlet train, in turn, in one run on one machine.
 
-    python compare.py BUILD MODELS TASK        BUILD: folder of martlet and kernelbench; MODELS: where make_model.py wrote the shapes
-                                               TASK: lora-1x512 | lora-4x256 | dpo-2x256 | full-1x512
+    python compare.py BUILD MODELS TASK [PREFIX …]    BUILD: folder of martlet and kernelbench; MODELS: where make_model.py wrote
+                                                      the shapes; TASK: lora-1x512 | lora-4x256 | dpo-2x256 | full-1x512;
+                                                      PREFIX: a command that runs each part alone, such as `flock lock`
 
 Runs martlet, PyTorch, martlet, with the machine's bf16 peak measured before and after. Prints tokens a second (medians of the steps after
 the first), the ratio, each one's share of the bf16 peak, and the peak resident memory.
@@ -25,30 +26,31 @@ TASKS = {
 def run(*command):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "2"})
     if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+        raise SystemExit(f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    print(*done.stdout.strip().splitlines()[-1:], file=sys.stderr, flush=True)
     return done.stdout.strip().splitlines()
 
 
-def peak(build):
+def peak(build, prefix):
     """10⁹ operations a second on registers: what kernelbench divides by."""
-    found = [re.search(r"([\d.]+) Gop/s +([\d.]+) %", line) for line in run(build / "kernelbench", 2, "forward bf16")]
+    found = [re.search(r"([\d.]+) Gop/s +([\d.]+) %", line) for line in run(*prefix, build / "kernelbench", 2, "forward bf16")]
     return statistics.median(float(m[1]) / float(m[2]) * 100 for m in found if m)
 
 
-def main(build, models, task):
+def main(build, models, task, *prefix):
     build, (shape, millions, factor, steps) = pathlib.Path(build), TASKS[task]
     mode, size = task.split("-")
     rows, length = size.split("x")
     data = pathlib.Path(models) / shape
 
     def martlet():
-        return json.loads(run(sys.executable, HERE / "martlet_step.py", build / "martlet", data, mode, rows, length, steps)[-1])
+        return json.loads(run(*prefix, sys.executable, HERE / "martlet_step.py", build / "martlet", data, mode, rows, length, steps)[-1])
 
-    peaks = [peak(build)]
+    peaks = [peak(build, prefix)]
     ours = [martlet()]
-    theirs = json.loads(run(sys.executable, HERE / "torch_step.py", data, mode, rows, length, max(3, steps - 1))[-1])
+    theirs = json.loads(run(*prefix, sys.executable, HERE / "torch_step.py", data, mode, rows, length, max(3, steps - 1))[-1])
     ours.append(martlet())
-    peaks.append(peak(build))
+    peaks.append(peak(build, prefix))
     ceiling = statistics.mean(peaks)
     speed = statistics.mean(run["tokens_per_second"] for run in ours)
 

@@ -36,6 +36,10 @@ package final class TrainingEngine {
     private(set) var joins: [String: TensorJoin] = [:]
     private var programs: [BatchProgram.Key: BatchProgram] = [:]
     private var updateProgram: UpdateProgram?
+    /// What the reference model said of sequences that were met.
+    var reference = ReferenceCache()
+    /// Batches that the reference model was run on.
+    package private(set) var referenceRuns = 0
 
     package init(
         model: Model, objective: ObjectiveHandle, optimizer: OptimizerHandle, options: Options
@@ -189,9 +193,16 @@ package final class TrainingEngine {
     }
 
     private func run(_ batch: Batch, normalizer: Double, mode: BatchProgram.Mode, noise: UInt64) throws -> Result {
-        let reference = objective.needsReference ? try sequenceLogps(batch, adapted: false) : []
+        let reference = objective.needsReference ? try referenceLogps(batch) : []
         let program = try program(batch, mode)
         return try program.run(batch, normalizer: normalizer, reference: reference, noise: noise)
+    }
+
+    private func referenceLogps(_ batch: Batch) throws -> [Float] {
+        let keys = ReferenceCache.keys(batch)
+        if let known = reference.values(keys) { return known }
+        referenceRuns += 1
+        return reference.keep(keys, try sequenceLogps(batch, adapted: false))
     }
 
     /// Sums of the labels' log-probabilities a sequence, with the adapters or without (the reference model).

@@ -32,8 +32,12 @@ final class Scratch: Sendable {
 struct LetterEncoder: RowEncoder {
     let identity = "letters"
     func encode(_ row: TrainingRow) throws -> EncodedExample {
-        let ids = (row.conversation.messages.last?.text ?? "").utf8.map { Int32($0 % 90) + 3 }
-        return EncodedExample(sequences: [EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))])
+        func sequence(_ conversation: Conversation) -> EncodedSequence {
+            let ids = (conversation.messages.last?.text ?? "").utf8.map { Int32($0 % 90) + 3 }
+            return EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))
+        }
+        guard let rejected = row.rejected else { return EncodedExample(sequences: [sequence(row.conversation)]) }
+        return EncodedExample(.pair, sequences: [sequence(row.conversation), sequence(rejected)])
     }
     func text(of ids: [Int32]) -> String { "\(ids)" }
 }
@@ -50,6 +54,8 @@ struct TinyRun {
     var rate = 1e-3
     var validation = false
     var dropout = 0.1
+    /// DPO over pairs of letters.
+    var pairs = false
 
     init() throws {
         Services.shared.register("martlet.graph/1", at: GraphService.table)
@@ -64,7 +70,12 @@ struct TinyRun {
     }
 
     private func lines(_ range: Range<Int>) -> String {
-        range.map { "{\"text\": \"\(Self.text($0))\"}\n" }.joined()
+        guard pairs else { return range.map { "{\"text\": \"\(Self.text($0))\"}\n" }.joined() }
+        return range.map { row in
+            let asked = "{\"role\": \"user\", \"content\": \"q\"}"
+            let answer = "{\"role\": \"assistant\", \"content\": \"\(Self.text(row))\"}"
+            return "{\"messages\": [\(asked), \(answer)], \"rejected_response\": \"\(Self.text(row + 40))\"}\n"
+        }.joined()
     }
 
     func makeEngine() throws -> TrainingEngine {
@@ -77,7 +88,9 @@ struct TinyRun {
         var options = TrainingEngine.Options(tuner: handle) { tuner ? $0.hasSuffix("_proj") : true }
         options.recompute = .blocks
         return try TrainingEngine(
-            model: model, objective: try ObjectiveHandle(id: "sft", settings: [:], components: components),
+            model: model,
+            objective: try ObjectiveHandle(
+                id: pairs ? "dpo" : "sft", settings: [:], components: components),
             optimizer: try OptimizerHandle(id: optimizer, settings: [:], components: components), options: options)
     }
 
@@ -93,6 +106,7 @@ struct TinyRun {
             })
         var data = DataSettings()
         data.workers = 1
+        data.purpose = pairs ? .pair : .answer
         let resolver = DatasetResolver()
         let sets = try TrainingData(
             [resolver.resolve(train)], validation: validation ? [resolver.resolve(held)] : [], settings: data,

@@ -1,7 +1,7 @@
 /// MurmurHash3 x64 128 (Appleby, public domain description in smhasher's wiki): 128 bits by which equal content is
 /// found. It guards against accidents and not against attackers: a cache is the user's own.
-enum ContentHash {
-    static func of(_ bytes: [UInt8]) -> (UInt64, UInt64) {
+package enum ContentHash {
+    package static func of(_ bytes: [UInt8]) -> (UInt64, UInt64) {
         let c1: UInt64 = 0x87C3_7B91_1142_53D5
         let c2: UInt64 = 0x4CF5_AD43_2745_937F
         var h1: UInt64 = 0

@@ -50,6 +50,7 @@ package struct TrainingCheckpoint {
         try content.state.json.write(to: "\(directory)/trainer_state.json")
         if !content.savesOnlyModel {
             try engine.writeState(to: "\(directory)/optimizer.safetensors", components: content.components)
+            try engine.writeReference(to: "\(directory)/reference.safetensors", components: content.components)
             try content.schedule.json.write(to: "\(directory)/scheduler.json")
             try content.state.cursorJSON.write(to: "\(directory)/data_cursor.json")
             // Noise is a function of these three, so that there is no generator whose state could be lost.
@@ -74,6 +75,8 @@ package struct TrainingCheckpoint {
         }
         try loadWeights(engine, components: components)
         try engine.readState(from: "\(directory)/optimizer.safetensors", components: components)
+        let reference = "\(directory)/reference.safetensors"
+        if System.kind(of: reference) == .file { try engine.readReference(from: reference, components: components) }
     }
 
     /// Puts the trained weights alone into an engine.

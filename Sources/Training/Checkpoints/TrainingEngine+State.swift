@@ -72,4 +72,33 @@ extension TrainingEngine {
             if checkpoint.tensors[master] != nil { try load(master, ValueType(entry.shape), into: entry.value) }
         }
     }
+
+    /// Writes what the reference model said; nothing when it was not asked.
+    ///
+    /// A run that goes on takes the same values: computed anew in another batch they would be rounded otherwise.
+    func writeReference(to path: String, components: any ComponentSource) throws {
+        guard reference.count > 0 else { return }
+        let (keys, values) = reference.content
+        let writer = try CheckpointWriterHandle(
+            format: "safetensors", path: path, options: ["metadata": ["format": "pt"]],
+            tensors: [
+                TensorEntry(name: "keys", layout: "u8", shape: [values.count, 16], size: UInt64(keys.count)),
+                TensorEntry(name: "logps", layout: "f32", shape: [values.count], size: UInt64(4 * values.count)),
+            ], components: components)
+        try writer.write(keys)
+        try writer.write(values)
+        try writer.finish()
+    }
+
+    /// Reads what `writeReference` wrote.
+    func readReference(from path: String, components: any ComponentSource) throws {
+        let checkpoint = try CheckpointHandle(path: path, components: components)
+        guard let keys = checkpoint.tensors["keys"], let values = checkpoint.tensors["logps"],
+            keys.layout == "u8", values.layout == "f32", keys.shape == [values.shape.first ?? 0, 16]
+        else {
+            throw TrainingError(.invalid, "holds no u8 [n, 16] keys with f32 [n] logps", at: path)
+        }
+        reference = ReferenceCache(
+            keys: try checkpoint.bytes(of: keys), values: try checkpoint.bytes(of: values))
+    }
 }
