@@ -74,7 +74,8 @@ struct TinyRun {
         return range.map { row in
             let asked = "{\"role\": \"user\", \"content\": \"q\"}"
             let answer = "{\"role\": \"assistant\", \"content\": \"\(Self.text(row))\"}"
-            return "{\"messages\": [\(asked), \(answer)], \"rejected_response\": \"\(Self.text(row + 40))\"}\n"
+            return
+                "{\"messages\": [\(asked), \(answer)], \"rejected_response\": \"\(String(Self.text(row).reversed()))\"}\n"
         }.joined()
     }
 
