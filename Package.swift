@@ -166,7 +166,9 @@ let shared: [Target] = [
         path: "Plugins/Tokenizers/Core",
         swiftSettings: [.unsafeFlags(["-enable-testing"])]),
     .target(name: "TokenizerPatterns", path: "Plugins/Tokenizers/Patterns"),
-    .executableTarget(name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers"),
+    .executableTarget(
+        name: "tokenizerbench", dependencies: ["TokenizerCore"], path: "Benchmarks/Tokenizers",
+        exclude: ["compare.py", "Results.md"]),
     .executableTarget(
         name: "hostbench", dependencies: ["Host", "PluginAPI"], path: "Benchmarks/Host",
         exclude: ["startup.py", "Results.md"]),

@@ -22,20 +22,69 @@ import Testing
             parsing: Array(try Data(contentsOf: URL(fileURLWithPath: "\(goldens)/families/\(variant)/config.json"))))
     }
 
-    @Test(arguments: ["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]) func blocksAreThoseOfTheReference(
-        layout: String
-    ) throws {
+    private static let matrix = "model.layers.0.mlp.up_proj.weight"
+
+    /// The golden rows of 512 values as blocks of a layout.
+    private static func blocks(_ layout: String, _ reference: any Checkpoint) throws -> [UInt8] {
         let directory = try TemporaryDirectory()
-        let reference = try Safetensors(path: Self.goldens + "/quantized/gguf.safetensors")
-        let name = "model.layers.0.mlp.up_proj.weight"
         let writer = try GGUF.create(
-            path: directory.path + "/model.gguf", options: ["config": Self.config("llama"), "layout": .string(layout)],
-            tensors: [TensorEntry(name: name, layout: "f32", shape: [2, 512], size: 4096)])
-        try Self.bytes(reference, "source").withUnsafeBytes { try writer.write($0) }
+            path: directory.path + "/model.gguf", options: ["config": config("llama"), "layout": .string(layout)],
+            tensors: [TensorEntry(name: matrix, layout: "f32", shape: [2, 512], size: 4096)])
+        try bytes(reference, "source").withUnsafeBytes { try writer.write($0) }
         try writer.finish()
         let written = try GGUF(path: directory.path + "/model.gguf")
-        #expect(written.tensors.first { $0.name == name }?.layout == layout)
-        #expect(try Self.bytes(written, name) == Self.bytes(reference, layout.uppercased() + "/bytes"))
+        #expect(written.tensors.first { $0.name == matrix }?.layout == layout)
+        return try bytes(written, matrix)
+    }
+
+    @Test(arguments: ["f16", "bf16", "q8_0", "q6_k", "q5_1", "q5_0", "q4_1", "q4_0"]) func blocksAreThoseOfTheReference(
+        layout: String
+    ) throws {
+        let reference = try Safetensors(path: Self.goldens + "/quantized/gguf.safetensors")
+        #expect(try Self.blocks(layout, reference) == Self.bytes(reference, layout.uppercased() + "/bytes"))
+    }
+
+    /// Sums in another order than the reference's choose another of two fits that are as good.
+    @Test(arguments: ["q4_k", "q5_k"]) func theErrorOfFittedBlocksIsThatOfTheReference(layout: String) throws {
+        let reference = try Safetensors(path: Self.goldens + "/quantized/gguf.safetensors")
+        let source = Self.floats(try Self.bytes(reference, "source"))
+        func error(_ bytes: [UInt8]) -> Float {
+            zip(Self.decoded(bytes, hasFifthBits: layout == "q5_k"), source).reduce(0) {
+                $0 + ($1.0 - $1.1) * ($1.0 - $1.1)
+            }
+        }
+        let ours = try Self.blocks(layout, reference)
+        let theirs = try Self.bytes(reference, layout.uppercased() + "/bytes")
+        #expect(error(ours) <= 1.001 * error(theirs), "\(error(ours)) against \(error(theirs))")
+        #expect(error(theirs) > 0)
+        // Decoded as the reference decodes its own.
+        let values = Self.floats(try Self.bytes(reference, layout.uppercased() + "/values"))
+        for (found, wanted) in zip(Self.decoded(theirs, hasFifthBits: layout == "q5_k"), values) {
+            #expect((found - wanted).magnitude <= 1e-6)
+        }
+    }
+
+    /// Values of q4_K and q5_K blocks, by the format's description (ggml-common.h).
+    private static func decoded(_ bytes: [UInt8], hasFifthBits: Bool) -> [Float] {
+        let size = hasFifthBits ? 176 : 144
+        return (0..<bytes.count / size).flatMap { index -> [Float] in
+            let block = Array(bytes[index * size..<(index + 1) * size])
+            func half(_ at: Int) -> Float { HalfFloat.float(UInt16(block[at]) | UInt16(block[at + 1]) << 8) }
+            return (0..<256).map { i in
+                let part = i / 32
+                let scale, depth: UInt8
+                if part < 4 {
+                    (scale, depth) = (block[4 + part] & 63, block[8 + part] & 63)
+                } else {
+                    scale = block[8 + part] & 15 | (block[part] >> 6) << 4
+                    depth = block[8 + part] >> 4 | (block[4 + part] >> 6) << 4
+                }
+                var step = block[(hasFifthBits ? 48 : 16) + 32 * (part / 2) + i % 32]
+                step = part % 2 == 0 ? step & 15 : step >> 4
+                if hasFifthBits { step |= (block[16 + i % 32] >> UInt8(part) & 1) << 4 }
+                return half(0) * Float(scale) * Float(step) - half(2) * Float(depth)
+            }
+        }
     }
 
     @Test(arguments: [

@@ -40,6 +40,7 @@ struct GGUFPlan {
         names = Dictionary(architecture.names.map { ($0.published, $0.gguf) }, uniquingKeysWith: { first, _ in first })
         let heads = config["num_attention_heads"]?.int ?? 0
         let keyHeads = config["num_key_value_heads"]?.int ?? heads
+        let layers = config["num_hidden_layers"]?.int ?? 0
         var byName: [String: Int] = [:]
         for tensor in tensors {
             guard let (name, expert) = target(tensor.name) else {
@@ -49,7 +50,7 @@ struct GGUFPlan {
                     wanted: "the tensors of \(architecture.className)")
             }
             let shape = tensor.shape.filter { $0 != 1 }.isEmpty ? [1] : tensor.shape
-            let chosen = Self.layout(name, shape, own: tensor.layout, wanted: layout)
+            let chosen = Self.layout(name, shape, own: tensor.layout, wanted: layout, layers: layers)
             guard let target = ElementLayout.named(chosen),
                 GGUFQuantizer.layouts.contains(tensor.layout) || chosen == tensor.layout
             else {
@@ -115,13 +116,28 @@ struct GGUFPlan {
         return found.map { ($0.replacing("#", with: layer ?? "#"), expert) }
     }
 
-    /// Vectors stay f32, as llama.cpp wants them; small or odd matrices are not quantized.
-    private static func layout(_ name: String, _ shape: [Int], own: String, wanted: String?) -> String {
+    /// Vectors stay f32, as llama.cpp wants them; small or odd matrices are not quantized, or in blocks that they fill.
+    private static func layout(_ name: String, _ shape: [Int], own: String, wanted: String?, layers: Int) -> String {
         if shape.count < 2 || name.contains("ffn_gate_inp") || name.contains("position_embd") { return "f32" }
         guard let wanted else { return own }
         let isQuantized = wanted.hasPrefix("q")
-        if isQuantized, (shape.last ?? 0) % 32 != 0 { return "f16" }
-        // The head decides which token is likeliest: it keeps eight bits.
-        return isQuantized && ["output.weight", "token_embd.weight"].contains(name) ? "q8_0" : wanted
+        let columns = shape.last ?? 0
+        if isQuantized, columns % 32 != 0 { return "f16" }
+        // The head decides which token is likeliest: it keeps more bits.
+        let isHead = ["output.weight", "token_embd.weight"].contains(name)
+        guard wanted.hasSuffix("_k") else { return isQuantized && isHead ? "q8_0" : wanted }
+        let chosen = isHead || hasMoreBits(name, layers) ? "q6_k" : wanted
+        let whole = columns % GGUFQuantizer.superblock == 0
+        return whole ? chosen : ["q4_k": "q5_0", "q5_k": "q5_1"][chosen] ?? "q8_0"
+    }
+
+    /// The matrices of llama.cpp's mixtures Q4_K_M and Q5_K_M whose error counts most (llama-quant.cpp): values and
+    /// down projections of the first and last eighth of the layers, and of every third between.
+    private static func hasMoreBits(_ name: String, _ layers: Int) -> Bool {
+        guard name.contains(".attn_v.") || name.contains(".ffn_down"),
+            let layer = name.split(separator: ".").dropFirst().first.flatMap({ Int($0) })
+        else { return false }
+        let eighth = layers / 8
+        return layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2
     }
 }

@@ -1,9 +1,11 @@
 import PluginKit
 
-/// Rows of floats as blocks of 32, by the rules of ggml's reference (ggml-quants.c, `quantize_row_*_ref`).
+/// Rows of floats as blocks of 32 or 256, by the rules of ggml's reference (ggml-quants.c, `quantize_row_*_ref`).
 enum GGUFQuantizer {
     /// Layouts that can be written.
-    static let layouts: Set<String> = ["f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0"]
+    static let layouts: Set<String> = [
+        "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k",
+    ]
 
     /// `count` dense elements in `layout` as floats.
     static func floats(_ bytes: UnsafeRawBufferPointer, _ layout: String, count: Int) -> [Float] {
@@ -29,6 +31,9 @@ enum GGUFQuantizer {
         switch layout {
         case "f16": return words(values, HalfFloat.half)
         case "bf16": return words(values, HalfFloat.bfloat)
+        case "q4_k": return blocks(values, 144, of: superblock, q4K)
+        case "q5_k": return blocks(values, 176, of: superblock, q5K)
+        case "q6_k": return blocks(values, 210, of: superblock, q6K)
         case "q8_0": return blocks(values, 34, eight)
         case "q4_0": return blocks(values, 18) { symmetric($0, 4, $1) }
         case "q5_0": return blocks(values, 22) { symmetric($0, 5, $1) }
@@ -48,14 +53,15 @@ enum GGUFQuantizer {
     }
 
     private static func blocks(
-        _ values: [Float], _ size: Int, _ write: (UnsafeBufferPointer<Float>, UnsafeMutableRawBufferPointer) -> Void
+        _ values: [Float], _ size: Int, of length: Int = 32,
+        _ write: (UnsafeBufferPointer<Float>, UnsafeMutableRawBufferPointer) -> Void
     ) -> [UInt8] {
-        let count = values.count / 32
+        let count = values.count / length
         return values.withUnsafeBufferPointer { values in
             [UInt8](unsafeUninitializedCapacity: count * size) { out, filled in
                 for i in 0..<count {
                     write(
-                        UnsafeBufferPointer(rebasing: values[32 * i..<32 * i + 32]),
+                        UnsafeBufferPointer(rebasing: values[length * i..<length * (i + 1)]),
                         UnsafeMutableRawBufferPointer(
                             rebasing: UnsafeMutableRawBufferPointer(out)[i * size..<(i + 1) * size]))
                 }

@@ -6,8 +6,8 @@ import PluginKit
 /// Writes a published checkpoint as one GGUF file: names, rope order and norms as llama.cpp wants them.
 ///
 /// Options: "config" (config.json), "directory" (where tokenizer.json or tokenizer.model and tokenizer_config.json are) or
-/// "tokenizer" (GGUF's own keys), "chat_template", "layout" ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"; absent
-/// keeps the tensors' own), "metadata" (more keys).
+/// "tokenizer" (GGUF's own keys), "chat_template", "layout" ("f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_1", "q5_0",
+/// "q4_k", "q4_1", "q4_0"; absent keeps the tensors' own), "metadata" (more keys).
 final class GGUFWriter: CheckpointWriter {
     private let path: String
     private let tensors: [TensorEntry]
@@ -168,7 +168,10 @@ final class GGUFWriter: CheckpointWriter {
 
     /// llama.h, `enum llama_ftype`.
     private static func fileType(_ layout: String) -> Int64 {
-        ["f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "bf16": 32][layout] ?? 0
+        [
+            "f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "bf16": 32, "q4_k": 15,
+            "q5_k": 17, "q6_k": 18,
+        ][layout] ?? 0
     }
 }
 

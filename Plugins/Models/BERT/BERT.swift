@@ -20,7 +20,7 @@ struct BERT: ModelFamily {
 
     init(config json: JSON) throws {
         let config = ModelConfig(json)
-        layers = try config.int("num_hidden_layers")
+        layers = try config.layers()
         hidden = try config.int("hidden_size")
         inner = try config.int("intermediate_size")
         heads = try config.int("num_attention_heads")

@@ -15,7 +15,7 @@ struct ChatGLM: ModelFamily {
 
     init(config json: JSON) throws {
         let config = ModelConfig(json)
-        layers = try config.int("num_layers")
+        layers = try config.layers("num_layers")
         hidden = try config.int("hidden_size")
         inner = try config.int("ffn_hidden_size")
         heads = try config.int("num_attention_heads")
@@ -31,7 +31,7 @@ struct ChatGLM: ModelFamily {
         guard try config.bool("rmsnorm", default: true) else {
             throw PluginError(.unsupported, "\"rmsnorm\" is false, wanted true", at: "config.json")
         }
-        var rope = RopeFrequencies(theta: 10000 * (try config.double("rope_ratio", default: 1)), width: headWidth / 2)
+        var rope = try RopeFrequencies(theta: 10000 * (config.double("rope_ratio", default: 1)), width: headWidth / 2)
         rope.isInterleaved = true
         self.rope = rope
     }

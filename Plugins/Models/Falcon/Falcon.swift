@@ -22,7 +22,7 @@ struct Falcon: ModelFamily {
                     .unsupported, "\"\(key)\" is \(!wanted), wanted \(wanted) as in Falcon 7B", at: "config.json")
             }
         }
-        layers = try config.int("num_hidden_layers")
+        layers = try config.layers()
         hidden = try config.int("hidden_size")
         inner = try config.int("ffn_hidden_size", default: 4 * hidden)
         heads = try config.int("num_attention_heads")

@@ -15,7 +15,7 @@ struct GPT2: ModelFamily {
 
     init(config json: JSON) throws {
         let config = ModelConfig(json)
-        layers = try config.int("n_layer")
+        layers = try config.layers("n_layer")
         hidden = try config.int("n_embd")
         inner = try config.int("n_inner", default: 4 * hidden)
         heads = try config.int("n_head")

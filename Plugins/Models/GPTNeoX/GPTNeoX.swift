@@ -15,7 +15,7 @@ struct GPTNeoX: ModelFamily {
 
     init(config json: JSON) throws {
         let config = ModelConfig(json)
-        layers = try config.int("num_hidden_layers")
+        layers = try config.layers()
         hidden = try config.int("hidden_size")
         inner = try config.int("intermediate_size")
         heads = try config.int("num_attention_heads")
@@ -26,8 +26,8 @@ struct GPTNeoX: ModelFamily {
         isParallel = try config.bool("use_parallel_residual", default: true)
         hasBias = try config.bool("attention_bias", default: true)
         isTied = try config.bool("tie_word_embeddings", default: false)
-        let turned = Int(Double(hidden / heads) * (try config.double("rotary_pct", default: 0.25)))
-        rope = RopeFrequencies(theta: try config.double("rotary_emb_base", default: 10000), width: turned)
+        let turned = try config.share("rotary_pct", of: hidden / heads, default: 0.25)
+        rope = try RopeFrequencies(theta: config.double("rotary_emb_base", default: 10000), width: turned)
     }
 
     func describe() -> ModelDescription {

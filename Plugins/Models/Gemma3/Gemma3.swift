@@ -16,7 +16,7 @@ struct Gemma3: ModelFamily {
     init(config: JSON) throws {
         decoder = try DecoderConfig(config, tied: true)
         let theta = try decoder.config.double("rope_local_base_freq", default: 10000)
-        localRope = RopeFrequencies(theta: theta, width: decoder.headWidth)
+        localRope = try RopeFrequencies(theta: theta, width: decoder.headWidth)
         window = try decoder.config.int("sliding_window", default: 0)
         pattern = max(1, try decoder.config.int("sliding_window_pattern", default: 6))
         hasBias = try decoder.config.bool("attention_bias", default: false)

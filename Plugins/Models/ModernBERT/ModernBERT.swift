@@ -16,7 +16,7 @@ struct ModernBERT: ModelFamily {
 
     init(config json: JSON) throws {
         config = ModelConfig(json)
-        layers = try config.int("num_hidden_layers")
+        layers = try config.layers()
         hidden = try config.int("hidden_size")
         inner = try config.int("intermediate_size")
         heads = try config.int("num_attention_heads")
@@ -29,8 +29,8 @@ struct ModernBERT: ModelFamily {
         act = try config.string("hidden_activation", default: "gelu")
         headAct = try config.string("classifier_activation", default: "gelu")
         let width = hidden / heads
-        global = RopeFrequencies(theta: try config.double("global_rope_theta", default: 160_000), width: width)
-        local = RopeFrequencies(theta: try config.double("local_rope_theta", default: 10_000), width: width)
+        global = try RopeFrequencies(theta: config.double("global_rope_theta", default: 160_000), width: width)
+        local = try RopeFrequencies(theta: config.double("local_rope_theta", default: 10_000), width: width)
     }
 
     func describe() -> ModelDescription {

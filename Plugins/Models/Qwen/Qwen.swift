@@ -15,7 +15,7 @@ struct Qwen: ModelFamily {
 
     init(config json: JSON) throws {
         let config = ModelConfig(json)
-        layers = try config.int("num_hidden_layers")
+        layers = try config.layers()
         hidden = try config.int("hidden_size")
         // Gate and value share this width.
         inner = try config.int("intermediate_size") / 2
@@ -26,8 +26,8 @@ struct Qwen: ModelFamily {
         eps = try config.double("layer_norm_epsilon", default: 1e-6)
         scalesQueries = try config.bool("use_logn_attn", default: true)
         hasBias = try !config.bool("no_bias", default: true)
-        let turned = Int(Double(headWidth) * (try config.double("rotary_pct", default: 1)))
-        var rope = RopeFrequencies(theta: try config.double("rotary_emb_base", default: 10000), width: turned)
+        let turned = try config.share("rotary_pct", of: headWidth, default: 1)
+        var rope = try RopeFrequencies(theta: config.double("rotary_emb_base", default: 10000), width: turned)
         if try config.bool("use_dynamic_ntk", default: true) { rope.growth = .doubling(maximum: trained) }
         self.rope = rope
     }

@@ -18,6 +18,8 @@ package final class PieceTable: @unchecked Sendable {
         var slots: UnsafeMutablePointer<UInt64>
         var mask: Int
         var filled = 0
+        /// Pieces that were set, or that are to come.
+        var known: Int
     }
     private let storage: UnsafeMutablePointer<Storage>
     private let hash = ByteHash()
@@ -37,7 +39,8 @@ package final class PieceTable: @unchecked Sendable {
         storage.initialize(
             to: Storage(
                 arena: .allocate(capacity: arenaCapacity), arenaCapacity: arenaCapacity,
-                spans: .allocate(capacity: spanCapacity), spanCapacity: spanCapacity, slots: slots, mask: capacity - 1))
+                spans: .allocate(capacity: spanCapacity), spanCapacity: spanCapacity, slots: slots, mask: capacity - 1,
+                known: pieces))
     }
 
     deinit {
@@ -49,6 +52,8 @@ package final class PieceTable: @unchecked Sendable {
 
     /// One more than the largest id.
     package var count: Int { storage.pointee.spanCount }
+    /// Bytes of all pieces together: no trie of them has more nodes.
+    var byteCount: Int { storage.pointee.arenaCount }
 
     /// The bytes of a piece; nil where the id has none. Valid as long as the table.
     package func bytes(_ id: Int) -> UnsafeBufferPointer<UInt8>? {
@@ -125,6 +130,14 @@ package final class PieceTable: @unchecked Sendable {
     func set(_ piece: UnsafeBufferPointer<UInt8>, id: Int, found: Bool = true) throws(TokenizerError) {
         guard id >= 0, id < Limits.pieces else {
             throw TokenizerError(.tooLarge, "id \(id) is outside 0..<\(Limits.pieces)", in: "vocabulary")
+        }
+        // A few bytes of a file must not make a table of millions of gaps.
+        storage.pointee.known = max(storage.pointee.known, storage.pointee.filled + 1)
+        guard id < Limits.gaps + 2 * storage.pointee.known else {
+            throw TokenizerError(
+                .tooLarge,
+                "id \(id) leaves most numbers of a vocabulary of about \(storage.pointee.known) without a piece",
+                in: "vocabulary")
         }
         guard piece.count <= Limits.pieceBytes, storage.pointee.arenaCount + piece.count < Int(UInt32.max) else {
             throw TokenizerError(

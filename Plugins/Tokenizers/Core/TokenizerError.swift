@@ -26,6 +26,8 @@ package struct TokenizerError: Error, Equatable, Sendable, CustomStringConvertib
 enum Limits {
     /// Entries of a vocabulary.
     static let pieces = 1 << 22
+    /// Numbers without a piece that any vocabulary may have.
+    static let gaps = 1 << 16
     /// Bytes of one piece.
     static let pieceBytes = 1 << 16
     /// Bytes of one added token: its length bounds the work done at each position of a text.

@@ -32,7 +32,7 @@ final class UnigramModel: Sendable {
         }
         if !least.isFinite { least = 0 }
         if !greatest.isFinite { greatest = 0 }
-        var trie = ByteTrie(expectingNodes: pieces.count * 4)
+        var trie = ByteTrie(expectingNodes: min(pieces.count * 4, pieces.byteCount))
         for id in 0..<pieces.count where id < scores.count && isUsed(id) {
             guard let bytes = pieces.bytes(id), !bytes.isEmpty else { continue }
             try trie.insert(bytes, Int32(id))

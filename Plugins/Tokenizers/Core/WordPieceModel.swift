@@ -8,8 +8,8 @@ final class WordPieceModel: Sendable {
 
     /// - Parameter prefix: what marks a piece that continues a word, "##".
     init(_ pieces: PieceTable, prefix: [UInt8], unknown: Int32?, maximumCharacters: Int) throws(TokenizerError) {
-        var initial = ByteTrie(expectingNodes: pieces.count * 3)
-        var continuing = ByteTrie(expectingNodes: pieces.count)
+        var initial = ByteTrie(expectingNodes: min(pieces.count * 3, pieces.byteCount))
+        var continuing = ByteTrie(expectingNodes: min(pieces.count, pieces.byteCount))
         for id in 0..<pieces.count {
             guard let bytes = pieces.bytes(id), !bytes.isEmpty else { continue }
             try initial.insert(bytes, Int32(id))

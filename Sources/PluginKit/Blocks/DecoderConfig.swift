@@ -14,7 +14,7 @@ public struct DecoderConfig: Sendable {
     ///   - interleaved: Rotary pairs are neighbours rather than halves.
     public init(_ json: JSON, tied: Bool = false, ropeWidth: Int? = nil, interleaved: Bool = false) throws {
         config = ModelConfig(json)
-        layers = try config.int("num_hidden_layers")
+        layers = try config.layers()
         hidden = try config.int("hidden_size")
         inner = try config.int("intermediate_size")
         heads = try config.int("num_attention_heads")

@@ -12,8 +12,31 @@ public struct ModelConfig: Sendable {
             throw PluginError(.invalid, "\"\(key)\" is missing", at: "config.json")
         }
         guard let number = value.int else { throw wrong(key, value, "a whole number") }
-        guard number >= minimum, number < 1 << 32 else { throw wrong(key, value, "at least \(minimum)") }
+        let limit = Self.tokenCounts.contains(key) ? 1 << 32 : 1 << 22
+        guard number >= minimum, number < limit else {
+            throw wrong(key, value, "at least \(minimum) and below \(limit)")
+        }
         return number
+    }
+
+    /// What counts tokens may be large. Sizes are bounded so that the product of any two and a few stays far from overflow.
+    private static let tokenCounts: Set<String> = [
+        "max_position_embeddings", "original_max_position_embeddings", "n_positions", "seq_length", "model_max_length",
+        "sliding_window", "max_window_layers", "local_attention",
+    ]
+
+    /// A number of layers: a graph is built from each, so there is a bound to it.
+    public func layers(_ key: String = "num_hidden_layers") throws -> Int {
+        let number = try int(key)
+        guard number <= 1024 else { throw wrong(key, .int(Int64(number)), "at most 1024") }
+        return number
+    }
+
+    /// `width` times a share from 0 to 1, towards zero.
+    public func share(_ key: String, of width: Int, default fallback: Double) throws -> Int {
+        let share = try double(key, default: fallback)
+        guard 0...1 ~= share else { throw wrong(key, .double(share), "from 0 to 1") }
+        return Int(Double(width) * share)
     }
 
     public func int(_ key: String, default fallback: @autoclosure () throws -> Int) throws -> Int {

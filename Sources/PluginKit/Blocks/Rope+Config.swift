@@ -13,7 +13,11 @@ extension RopeFrequencies {
         let theta = try parameters.double("rope_theta", default: try config.double("rope_theta", default: 10000))
         let partial = try parameters.double(
             "partial_rotary_factor", default: try config.double("partial_rotary_factor", default: 1))
-        let width = Int(Double(headWidth) * partial) / 2 * 2
+        guard 0...1 ~= partial else {
+            throw PluginError(
+                .invalid, "\"partial_rotary_factor\" is \(partial), wanted from 0 to 1", at: "config.json")
+        }
+        let width = Int(Double(try Self.checked(headWidth)) * partial) / 2 * 2
         let plain = (0..<width / 2).map { pow(theta, -2 * Double($0) / Double(width)) }
         let type = try parameters.string("rope_type", default: try parameters.string("type", default: "default"))
         switch type {
@@ -43,8 +47,17 @@ extension RopeFrequencies {
     }
 
     /// theta^(-2 i / width) for the width / 2 pairs of a head.
-    public init(theta: Double, width: Int) {
+    public init(theta: Double, width: Int) throws {
+        let width = try Self.checked(width)
         self.init(values: (0..<width / 2).map { pow(theta, -2 * Double($0) / Double(width)) })
+    }
+
+    /// A frequency is kept for each pair of a head's elements: some hundreds in published models.
+    private static func checked(_ width: Int) throws -> Int {
+        guard 0...1 << 16 ~= width else {
+            throw PluginError(.invalid, "a head has \(width) elements, wanted at most 65536", at: "config.json")
+        }
+        return width
     }
 
     private static func llama3(_ plain: [Double], _ parameters: ModelConfig, _ config: ModelConfig) throws -> [Double] {

@@ -18,7 +18,9 @@ enum ExportCommand: Command {
             Flag("max_shard_size", .text, "Largest safetensors file, such as 5GB", default: "5GB"),
             Flag("to_gguf", .boolean, "Write OUTPUT_DIR/model.gguf instead, as llama.cpp reads it", default: "false"),
             Flag(
-                "gguf_type", .text, "Its matrices: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0; without: as they are"),
+                "gguf_type", .text,
+                "Its matrices: f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0; "
+                    + "without: as they are"),
             Flag(
                 "merge_tolerance", .number,
                 "Refuse above this: nats a token from the adapter [0.05, in f32 0.001]; without one, a logit's share of their spread [0.1]"

@@ -49,7 +49,9 @@ package final class FuzzPlace {
         for entry in handle.tensors.values { _ = try handle.bytes(of: entry).reduce(UInt8(0), ^) }
         let document = handle.tokenizerDocument
         if !document.isEmpty { try tokenizer([("gguf.json", document)]) }
-        if let config = handle.summary["config"] { try family(config) }
+        if let config = handle.summary["config"] {
+            _ = try FamilyHandle(config: config, components: registry, at: "fuzz")
+        }
     }
 
     /// An index whose shards are one tensor each.

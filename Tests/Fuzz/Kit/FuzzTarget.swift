@@ -22,6 +22,9 @@ package struct FuzzTarget: Sendable {
     /// Folders and files of seeds below Tests/, beside the target's own folder Fuzz/Corpus/NAME.
     var seeds: [String] = []
     let suffixes: [String]
+    /// Bytes that reading may take beyond four times the input: tables, buffers and caches that every file of the format
+    /// is read with.
+    package var base = 2 << 20
     var damage: @Sendable (inout Mutator, _ bytes: [UInt8], _ other: [UInt8]) -> [UInt8] = { $0.damage($1, with: $2) }
     /// Reads one input; throws where it is refused, which is what should happen.
     let read: @Sendable (_ input: Seed, _ place: FuzzPlace) throws -> Void
@@ -112,7 +115,9 @@ package struct FuzzTarget: Sendable {
             _ = try template.render(conversation)
         },
         FuzzTarget(
-            name: "config", seeds: ["Goldens/families"], suffixes: ["config.json"], damage: damagesJSON
+            name: "config", seeds: ["Goldens/families"], suffixes: ["config.json"],
+            // The graph of up to 1024 layers that a configuration of some bytes may ask for.
+            base: 32 << 20, damage: damagesJSON
         ) { try $1.family(JSON(parsing: $0.bytes)) },
         FuzzTarget(name: "jsonl", suffixes: [".jsonl"], damage: damagesJSON) { try $1.rows($0.bytes, "input.jsonl") },
         FuzzTarget(name: "array", suffixes: [".json"], damage: damagesJSON) { try $1.rows($0.bytes, "input.json") },

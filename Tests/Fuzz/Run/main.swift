@@ -11,9 +11,6 @@ import Host
 //
 //     fuzz [--tests DIR] [--count N] [--seed S] [--keep DIR] [--input FILE] [TARGET …]
 
-/// What a parser may ask for beyond four times its input: tables, buffers and messages of the program's own.
-let base = 1 << 20
-
 func option(_ name: String, _ fallback: String) -> String {
     let words = CommandLine.arguments
     guard let at = words.firstIndex(of: "--\(name)"), at + 1 < words.count else { return fallback }
@@ -93,7 +90,7 @@ for target in FuzzTarget.all where named.isEmpty || named.contains(target.name) 
         slowest = max(slowest, found.time)
         excess = max(excess, found.peak - 4 * input.bytes.count)
         ratio = max(ratio, Double(found.peak) / Double(max(input.bytes.count, 4096)))
-        if found.time > 1 || found.peak > 4 * input.bytes.count + base {
+        if found.time > 1 || found.peak > 4 * input.bytes.count + target.base {
             failures += 1
             say("\(target.name), input \(i): \(input.bytes.count) bytes, \(found.time) s, \(found.peak) bytes; kept")
             save(input.bytes, "\(keep)/bad-\(target.name)-\(seed)-\(i)-\(input.name)")
