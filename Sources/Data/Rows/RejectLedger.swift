@@ -92,6 +92,7 @@ package final class RejectLedger {
     private func write(_ reject: Reject) throws {
         guard let path, counts.rejectedRows <= Self.fileLimit else { return }
         if file == nil {
+            if let directory = System.parent(of: path) { try System.makeDirectories(directory) }
             file = fopen(path, counts.rejectedRows > 1 ? "ae" : "we")
             guard file != nil else { throw System.error(path, "opening", wanted: "a file that may be written") }
         }

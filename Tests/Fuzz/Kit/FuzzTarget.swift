@@ -24,7 +24,7 @@ package struct FuzzTarget: Sendable {
     let suffixes: [String]
     /// Bytes that reading may take beyond four times the input: tables, buffers and caches that every file of the format
     /// is read with.
-    package var base = 2 << 20
+    package var base = 4 << 20
     var damage: @Sendable (inout Mutator, _ bytes: [UInt8], _ other: [UInt8]) -> [UInt8] = { $0.damage($1, with: $2) }
     /// Reads one input; throws where it is refused, which is what should happen.
     let read: @Sendable (_ input: Seed, _ place: FuzzPlace) throws -> Void
@@ -110,7 +110,8 @@ package struct FuzzTarget: Sendable {
         FuzzTarget(name: "settings", suffixes: [".json"], damage: damagesJSON) { input, place in
             try place.tokenizer([("tokenizer.json", plainTokenizer), ("tokenizer_config.json", input.bytes)])
         },
-        FuzzTarget(name: "template", suffixes: [".jinja"]) { input, _ in
+        // What TemplateBudget lets a rendering make on its way.
+        FuzzTarget(name: "template", suffixes: [".jinja"], base: 64 << 20) { input, _ in
             let template = try Template(String(decoding: input.bytes, as: UTF8.self), name: "fuzz")
             _ = try template.render(conversation)
         },
@@ -127,7 +128,8 @@ package struct FuzzTarget: Sendable {
         FuzzTarget(name: "parquet", seeds: ["DatasetsTests/Goldens"], suffixes: [".parquet"]) {
             try $1.rows($0.bytes, "input.parquet")
         },
-        FuzzTarget(name: "gzip", suffixes: [".gz", ".zst"]) { input, place in
+        // A zstd frame may ask for a window of 128 MiB, as those of `zstd --ultra` do.
+        FuzzTarget(name: "gzip", suffixes: [".gz", ".zst"], base: 136 << 20) { input, place in
             try place.rows(input.bytes, input.name.hasSuffix("zst") ? "input.jsonl.zst" : "input.jsonl.gz")
         },
         FuzzTarget(name: "yaml", suffixes: [".yaml"]) { input, _ in _ = try YAML.parse(input.bytes) },
