@@ -65,14 +65,9 @@ import Training
                 #expect(theirs.count == policy.count / 2)
                 for (pair, slope) in theirs.enumerated() {
                     let ours = Double(slopes[2 * pair + offset])
-                    // Its sorted pairs take each other's slope in two places (Known-gaps.md).
-                    withKnownIssue(isIntermittent: true) {
-                        #expect(
-                            abs(ours - slope) <= 1e-4 * max(0.1, abs(slope)),
-                            "\(kind) \(side) \(pair): \(ours), wanted \(slope)")
-                    } when: {
-                        "\(kind)" == "aot_unpaired"
-                    }
+                    #expect(
+                        abs(ours - slope) <= 1e-4 * max(0.1, abs(slope)),
+                        "\(kind) \(side) \(pair): \(ours), wanted \(slope)")
                 }
             }
         }

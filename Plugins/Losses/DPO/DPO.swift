@@ -99,7 +99,8 @@ struct DPO: Alignment {
         (1 - smoothing) * -g.logSigmoid(x) - smoothing * g.logSigmoid(-x)
     }
 
-    private func sorted(_ g: GraphBuilder, _ x: Tensor) -> Tensor { g.topK(x, x.shape[0]).values }
+    /// From the smallest on, equal values in their order, as TRL sorts them: which of them meets which decides their slopes.
+    private func sorted(_ g: GraphBuilder, _ x: Tensor) -> Tensor { -g.topK(-x, x.shape[0]).values }
 
     /// What a log-ratio counts for under an f-divergence (Wang et al. 2023, 2309.16240), up to a constant.
     private func score(_ g: GraphBuilder, _ ratio: Tensor) -> Tensor {
