@@ -8,7 +8,7 @@ package struct AdapterMerge {
     private let model: Model
     private let tuner: TunerHandle
     /// Linear sites that the adapter changes, by the weight's name, with the tuner's tensors in its order.
-    private var sites: [String: (site: ModelOutline.Site, tensors: [String])] = [:]
+    private var sites: [String: (site: ModelOutline.Site, tensors: [TunerHandle.Tensor])] = [:]
     /// Weights that the adapter holds whole, by their names.
     private var saved: [String: Parameter] = [:]
 
@@ -24,14 +24,13 @@ package struct AdapterMerge {
         let outline = try model.outline()
         for site in outline.sites where adapter.isTarget(site.name) {
             let (rows, columns) = (site.weight.shape[0], site.weight.shape[1])
-            var names: [String] = []
-            for tensor in try tuner.parameters(site.name, inWidth: columns, outWidth: rows) {
+            let tensors = try tuner.parameters(site.name, inWidth: columns, outWidth: rows)
+            for tensor in tensors where tensor.isTrained {
                 let name = "\(Adapter.prefix)\(site.name).\(tensor.name)"
                 try Self.check(adapter, name, tensor.shape)
-                names.append(name)
                 unused.remove(name)
             }
-            sites[site.weight.name] = (site, names)
+            sites[site.weight.name] = (site, tensors)
         }
         for parameter in outline.parameters where adapter.isSaved(parameter.name) {
             try Self.check(adapter, Adapter.prefix + parameter.name, parameter.shape)
@@ -69,7 +68,7 @@ package struct AdapterMerge {
     /// A changed weight, [out, in].
     private func values(_ name: String) throws -> [Float] {
         if saved[name] != nil { return adapter.tensors[Adapter.prefix + name]?.values ?? [] }
-        guard let (site, names) = sites[name] else { throw ExportError(.invalid, "is not changed", at: name) }
+        guard let (site, tensors) = sites[name] else { throw ExportError(.invalid, "is not changed", at: name) }
         let (rows, columns) = (site.weight.shape[0], site.weight.shape[1])
         let graph = Graph()
         graph.activation = "f32"
@@ -79,8 +78,12 @@ package struct AdapterMerge {
             inputs[value] = values
             return value
         }
-        let weight = input("weight", site.weight.shape, try model.values(of: site.weight))
-        let trained = names.compactMap { name in adapter.tensors[name].map { input(name, $0.shape, $0.values) } }
+        let published = try model.values(of: site.weight)
+        let weight = input("weight", site.weight.shape, published)
+        let trained = tensors.map { tensor in
+            let known = adapter.tensors["\(Adapter.prefix)\(site.name).\(tensor.name)"]?.values
+            return input(tensor.name, tensor.shape, known ?? Adapter.rowLengths(published, width: columns))
+        }
         let merged = try tuner.merge(
             graph, LinearSite(name: site.name, x: .none, y: .none, weight: weight, inWidth: columns, outWidth: rows),
             trained)

@@ -30,6 +30,13 @@ package struct Adapter {
     /// Whether the adapter holds a parameter of the base model whole.
     package func isSaved(_ parameter: String) -> Bool { tensors[Self.prefix + parameter] != nil }
 
+    /// The length of each row of a weight.
+    package static func rowLengths(_ values: [Float], width: Int) -> [Float] {
+        stride(from: 0, to: values.count, by: max(1, width)).map { start in
+            Float(values[start..<start + width].reduce(0) { $0 + Double($1) * Double($1) }.squareRoot())
+        }
+    }
+
     /// A trained tensor's name in the file.
     static func fileName(_ name: String) -> String { name.hasPrefix(prefix) ? name : prefix + name }
 

@@ -12,13 +12,15 @@ extension Adapter {
 /// A trained adapter's part in the graphs of a model.
 private final class InferenceAdapter: ModelAdapter {
     private let tuner: TunerHandle
-    private let buffers: [String: DeviceBuffer]
-    private let shapes: [String: [Int]]
+    private var buffers: [String: DeviceBuffer]
+    private var shapes: [String: [Int]]
     private let adapter: Adapter
+    private unowned let model: Model
 
     init(_ adapter: Adapter, tuner: TunerHandle, over model: Model) throws {
         self.adapter = adapter
         self.tuner = tuner
+        self.model = model
         var buffers: [String: DeviceBuffer] = [:]
         for (name, tensor) in adapter.tensors { buffers[name] = try model.device.upload(tensor.values) }
         self.buffers = buffers
@@ -30,15 +32,16 @@ private final class InferenceAdapter: ModelAdapter {
 
     func attach(to graph: Graph) {
         let own = graph.resolveParameter
-        graph.resolveParameter = { [shapes] name, shape, flags in
+        graph.resolveParameter = { [unowned self] name, shape, flags in
             if let known = shapes[name], known == shape { return Parameter(name: name, shape: shape) }
             return try own?(name, shape, flags)
         }
-        graph.adaptLinear = { [unowned graph, tuner, adapter, shapes] site in
+        graph.adaptLinear = { [unowned graph, unowned self] site in
             guard adapter.isTarget(site.name) else { return site.y }
             let trained = try tuner.parameters(site.name, inWidth: site.inWidth, outWidth: site.outWidth).map {
                 tensor in
-                let name = "base_model.model.\(site.name).\(tensor.name)"
+                let name = "\(Adapter.prefix)\(site.name).\(tensor.name)"
+                if !tensor.isTrained, shapes[name] == nil { try keep(tensor, name, site, graph) }
                 guard shapes[name] == tensor.shape else {
                     throw TrainingError(
                         .invalid, "\(name) has shape \(shapes[name] ?? []), the model wants \(tensor.shape)",
@@ -48,6 +51,17 @@ private final class InferenceAdapter: ModelAdapter {
             }
             return try tuner.apply(graph, site, trained, training: false)
         }
+    }
+
+    /// Makes a tensor that a tuner computes with and does not publish.
+    private func keep(_ tensor: TunerHandle.Tensor, _ name: String, _ site: LinearSite, _ graph: Graph) throws {
+        guard tensor.initial == "weight_norm", let weight = graph.parameter(site.weight) else {
+            throw TrainingError(
+                .unsupported, "\(name) is neither published nor known from the weight", at: adapter.directory)
+        }
+        buffers[name] = try model.device.upload(
+            Adapter.rowLengths(try model.valuesInUse(weight), width: site.inWidth))
+        shapes[name] = tensor.shape
     }
 
     func buffer(_ name: String) -> DeviceBuffer? { buffers[name] }

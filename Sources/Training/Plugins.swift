@@ -35,10 +35,10 @@ package struct TunerHandle: @unchecked Sendable {
     package struct Tensor: Sendable {
         package let name: String
         package let shape: [Int]
-        let initial: String
+        package let initial: String
         let group: String
         /// Whether it is trained, or keeps its first values.
-        let isTrained: Bool
+        package let isTrained: Bool
         let join: Join?
 
         /// Another tensor of the site, times a factor, that is published behind it along an axis.

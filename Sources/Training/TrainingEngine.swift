@@ -107,8 +107,9 @@ package final class TrainingEngine {
                     tensor.initial, name: full, shape: tensor.shape, seed: options.seed)
             }
             if tensor.isTrained {
+                // As transformers decays PEFT's: all but biases, vectors such as DoRA's magnitudes too.
                 try parameters.add(
-                    full, tensor.shape, group: tensor.group, isDecayed: tensor.shape.count > 1, values: values)
+                    full, tensor.shape, group: tensor.group, isDecayed: !tensor.name.contains("bias"), values: values)
             } else {
                 try parameters.addFrozen(full, tensor.shape, values: values)
             }
@@ -125,7 +126,7 @@ package final class TrainingEngine {
             throw TrainingError(
                 .invalid, "the site has no weight of its own, which its tuner starts from", at: site.name)
         }
-        return try model.weights.floats(weight)
+        return try model.valuesInUse(weight)
     }
 
     private func rowLengths(
@@ -134,10 +135,7 @@ package final class TrainingEngine {
         guard tensor.shape == [site.outWidth] else {
             throw TrainingError(.invalid, "a weight_norm of shape \(tensor.shape), wanted [\(site.outWidth)]", at: name)
         }
-        let values = try weight(of: site, graph)
-        return (0..<site.outWidth).map { row in
-            values[row * site.inWidth..<(row + 1) * site.inWidth].reduce(0) { $0 + $1 * $1 }.squareRoot()
-        }
+        return Adapter.rowLengths(try weight(of: site, graph), width: site.inWidth)
     }
 
     /// A graph in which trained parameters stand in for their sites or weights.

@@ -45,4 +45,39 @@ import Training
                 step + 1, learningRates: ["": 1e-3], weightDecay: 0.1, gradientScale: min(1, 1 / (norm + 1e-6)))
         }
     }
+
+    /// DoRA wants the lengths of the adapted weight's rows: it begins as the quantized model is, and keeps no weight in another
+    /// layout beside the one that products use.
+    @Test(arguments: ["true", "pissa"]) func doraTakesQuantizedWeightsAsTheyLie(start: String) throws {
+        var modelOptions = Model.Options()
+        modelOptions.activation = "f32"
+        modelOptions.quantizer = try QuantizerHandle(id: "bnb", settings: [:], components: components)
+        let rows = try Golden("training", components).rows("rows")
+        var losses: [Double] = []
+        var weights: [[String: Int]] = []
+        for dora in [false, true] {
+            let model = try Model(path: Golden.root + "families/llama", options: modelOptions, components: components)
+            let tuner = try TunerHandle(
+                id: "lora",
+                settings: [
+                    "rank": 2, "dropout": 0, "use_dora": .bool(dora), "init_weights": .string(dora ? start : "true"),
+                ],
+                components: components)
+            let objective = try ObjectiveHandle(id: "sft", settings: [:], components: components)
+            let optimizer = try OptimizerHandle(id: "adamw", settings: [:], components: components)
+            let engine = try TrainingEngine(
+                model: model, objective: objective, optimizer: optimizer,
+                options: .init(tuner: tuner) { $0.hasSuffix("_proj") })
+            losses.append(try engine.evaluate(Batch(rows[..<4]), normalizer: 1).loss)
+            let method = MemoryEstimate.Method(tuner: tuner, optimizer: optimizer, objective: objective) {
+                $0.hasSuffix("_proj")
+            }
+            let parts = try MemoryEstimate(training: model, method, batch: .init(tokens: 64, rows: 2)).parts
+            weights.append(Dictionary(uniqueKeysWithValues: parts.map { ($0.name, $0.bytes) }))
+        }
+        #expect(abs(losses[0] - losses[1]) < 1e-4 * losses[0], "\(losses)")
+        for (part, bytes) in weights[0] where part.hasPrefix("weights in") {
+            #expect(weights[1][part] == bytes, "\(part)")
+        }
+    }
 }

@@ -23,9 +23,6 @@ struct LoRA: Tuner {
         usesRSLoRA = try read.bool("use_rslora", default: false)
         usesDoRA = try read.bool("use_dora", default: false)
         start = try Start(read.string("init_weights", default: "true"))
-        guard start != .principal || !usesDoRA else {
-            throw PluginError(.unsupported, "use_dora is not there with PiSSA's start", at: "lora settings")
-        }
         guard defaultRank >= 1, dropout >= 0, dropout < 1 else {
             throw PluginError(
                 .invalid, "rank \(defaultRank) must be at least 1 and dropout \(dropout) in 0 ..< 1",
@@ -55,14 +52,20 @@ struct LoRA: Tuner {
     func parameters(_ name: String, inWidth: Int, outWidth: Int) throws -> [TrainedTensor] {
         let rank = try rank(name)
         let (a, b) = ("lora_A.weight", "lora_B.weight")
-        if start == .principal { return try principal(name, rank, inWidth, outWidth) }
-        let low = [
+        // The magnitudes, and the lengths of the frozen weight's rows, which they start from.
+        let lengths =
+            usesDoRA
+            ? [
+                TrainedTensor("lora_magnitude_vector", [outWidth], initial: "weight_norm"),
+                TrainedTensor("frozen_norm", [outWidth], initial: "weight_norm", isTrained: false),
+            ] : []
+        if start == .principal { return try principal(name, rank, inWidth, outWidth) + lengths }
+        return [
             TrainedTensor(
                 a, [rank, inWidth], initial: start == .gaussian ? "normal:\(1 / Double(rank))" : "kaiming_uniform",
                 group: "a"),
             TrainedTensor(b, [outWidth, rank], initial: start == .random ? "kaiming_uniform" : "zeros", group: "b"),
-        ]
-        return usesDoRA ? low + [TrainedTensor("lora_magnitude_vector", [outWidth], initial: "weight_norm")] : low
+        ] + lengths
     }
 
     /// The factors, and the ones that they start from, whose product is taken off: y + s (B A - B₀ A₀) x starts as the model is.
@@ -97,14 +100,26 @@ struct LoRA: Tuner {
     func apply(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor], training: Bool) -> Tensor {
         let scale = scale(site, trained)
         let x = training ? g.dropout(site.x, probability: dropout) : site.x
-        let low = g.matmul(g.matmul(x, trained[0], transposeB: true), trained[1], transposeB: true)
+        var low = g.matmul(g.matmul(x, trained[0], transposeB: true), trained[1], transposeB: true)
         if start == .principal {
-            let taken = g.matmul(g.matmul(site.x, trained[2], transposeB: true), trained[3], transposeB: true)
-            return site.y + scale * (low - taken)
+            low = low - g.matmul(g.matmul(site.x, trained[2], transposeB: true), trained[3], transposeB: true)
         }
-        guard usesDoRA else { return site.y + scale * low }
-        let norm = g.detach(weightNorm(g, site, trained))
-        return (site.y + scale * low) * (trained[2] / norm)
+        let tuned = site.y + scale * low
+        guard usesDoRA else { return tuned }
+        let norm = g.detach(adaptedNorm(g, site, trained))
+        return tuned * (trained[trained.count - 2] / norm)
+    }
+
+    /// The length of each row of W + s B A, [out], from the lengths of W's: |w|² + 2 s (W Aᵀ) · B + s² (B A Aᵀ) · B by rows. W is
+    /// multiplied as it lies in memory, quantized or not, and never unfolded.
+    private func adaptedNorm(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor]) -> Tensor {
+        let scale = scale(site, trained)
+        var (a, b) = (trained[0], trained[1])
+        if start == .principal { (a, b) = (g.concat([a, trained[2]], axis: 0), g.concat([b, -trained[3]], axis: 1)) }
+        let product = g.emit1("linear", [a, site.weight, nil]).transposed(1, 0)
+        let gram = g.matmul(b, g.matmul(a, a, transposeB: true))
+        return g.sqrt(
+            g.square(trained[trained.count - 1]) + 2 * scale * (product * b).sum(1) + scale * scale * (gram * b).sum(1))
     }
 
     func merge(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor]) -> Tensor? {
@@ -112,12 +127,7 @@ struct LoRA: Tuner {
         var merged = site.weight + scale * g.matmul(trained[1], trained[0])
         if start == .principal { merged = merged - scale * g.matmul(trained[3], trained[2]) }
         guard usesDoRA else { return merged }
-        return merged * (trained[2] / weightNorm(g, site, trained)).reshaped(-1, 1)
-    }
-
-    /// The length of each row of W + s B A, [out].
-    private func weightNorm(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor]) -> Tensor {
-        g.sqrt(g.square(site.weight + scale(site, trained) * g.matmul(trained[1], trained[0])).sum(1))
+        return merged * (trained[trained.count - 2] / g.sqrt(g.square(merged).sum(1))).reshaped(-1, 1)
     }
 
     func adapterConfig() -> JSON {

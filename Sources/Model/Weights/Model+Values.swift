@@ -7,6 +7,11 @@ extension Model {
         try weights.isDense(parameter.name) ? weights.floats(parameter) : decoded(parameter)
     }
 
+    /// A parameter's values as products use them: decoded from the layout that it has in memory.
+    package func valuesInUse(_ parameter: Parameter) throws -> [Float] {
+        try WeightStore.denseLayouts.contains(parameter.layout) ? values(of: parameter) : decoded(parameter)
+    }
+
     /// The values of a quantized matrix, decoded by the device, row by row as an embedding reads
     /// them: what comes out is what products with the weight use.
     package func decoded(_ parameter: Parameter) throws -> [Float] {
