@@ -173,8 +173,9 @@ let shared: [Target] = [
         name: "hostbench", dependencies: ["Host", "PluginAPI"], path: "Benchmarks/Host",
         exclude: ["startup.py", "Results.md"]),
     .executableTarget(
-        name: "databench", dependencies: ["Data", "DatasetsJSONL", "JSON", "PluginAPI", "PluginKit"],
-        path: "Benchmarks/Data", linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
+        name: "databench", dependencies: ["Data", "DatasetsJSONL", "JSON", "PluginAPI", "PluginKit", "Template"],
+        path: "Benchmarks/Data", exclude: ["make_rows.py", "Results.md"],
+        linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
 ]
 
 /// One test target a room, and one for each folder of Plugins/.
@@ -228,7 +229,7 @@ let tests: [Target] = [
         name: "GraphTests", dependencies: ["Graph", "GraphInC", "Host", "JSON", "PluginAPI", "PluginKit"],
         path: "Tests/GraphTests", exclude: ["C"]),
     .testTarget(
-        name: "ExportTests", dependencies: ["Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
+        name: "ExportTests", dependencies: ["Data", "Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/ExportTests"),
     .testTarget(
         name: "HostTests", dependencies: ["Foreign", "Host", "JSON", "PluginAPI", "PluginKit", "Random"],

@@ -5,8 +5,9 @@ import JSON
 import PluginAPI
 import PluginKit
 
-// Streams a JSONL file through the contract, with or without conversion, and says MB/s and peak memory.
-// Usage: databench FILE
+// Streams a JSONL file through the contract, with or without conversion, and says MB/s and peak memory. With --pipeline: the
+// whole way to packed batches as `train --streaming` goes it, with bytes for tokens, and the memory at every gigabyte.
+// Usage: databench [--pipeline] FILE
 
 func seconds() -> Double {
     var now = timespec()
@@ -33,8 +34,8 @@ func formats() -> RowFormats {
 }
 
 let arguments = CommandLine.arguments
-guard arguments.count == 2 else {
-    print("usage: databench FILE.jsonl")
+guard arguments.count == 2 || arguments.count == 3 && arguments[1] == "--pipeline" else {
+    print("usage: databench [--pipeline] FILE.jsonl")
     exit(2)
 }
 func measure(_ path: String, converts: Bool) throws {
@@ -53,4 +54,8 @@ func measure(_ path: String, converts: Bool) throws {
     print("\(converts ? "checked and converted" : "checked"): \(rows) rows, \(Int(rate)) MB/s, peak \(peakMiB()) MiB")
 }
 
+if arguments.count == 3 {
+    try Pipeline(formats: formats()).run(arguments[2])
+    exit(0)
+}
 for converts in [false, true] { try measure(arguments[1], converts: converts) }

@@ -1,4 +1,5 @@
 internal import Data
+import Files
 internal import Graph
 internal import JSON
 package import Model
@@ -54,6 +55,7 @@ package struct Verification {
         let engine = try engine()
         try trainingEqualsInference(engine)
         try splits(engine)
+        try resuming(scratch)
         if adapter != nil { try merged(engine, scratch) }
     }
 
@@ -139,15 +141,16 @@ package struct Verification {
 
     // MARK: Training against answering
 
-    private func engine() throws -> TrainingEngine {
-        // Dropout is noise that differs between any two batches.
+    /// - Parameter dropout: 0 where batches are compared: it is noise that differs between any two of them.
+    private func engine(dropout: Double = 0) throws -> TrainingEngine {
         var settings: JSON = [
-            "rank": 4, "alpha": 8, "dropout": 0, "target_modules": .array(model.shape.defaultTargets.map(JSON.string)),
+            "rank": 4, "alpha": 8, "dropout": .double(dropout),
+            "target_modules": .array(model.shape.defaultTargets.map(JSON.string)),
         ]
         var id = "lora"
         var tuner = try TunerHandle(id: id, settings: settings, components: components)
         if let adapter, var members = adapter.config.object {
-            members["lora_dropout"] = 0
+            members["lora_dropout"] = .double(dropout)
             settings = .object(members)
             id = members["peft_type"]?.string?.lowercased() ?? id
             tuner = try TunerHandle(id: id, adapterConfig: settings, components: components)
@@ -229,6 +232,27 @@ package struct Verification {
                 Check(
                     claim: claim, figure: max(loss, (difference / max(1e-30, square)).squareRoot()), limit: 1e-3,
                     detail: "relative, the larger of loss \(Self.short(loss)) and gradient"))
+        }
+    }
+
+    /// Two steps with dropout at once, and the second from a checkpoint after the first.
+    private func resuming(_ scratch: String) throws {
+        let directory = scratch + "-resume"
+        defer { try? ReplacementDirectory.remove(directory) }
+        let rows = examples
+        let window = [Batch(rows.prefix(1)), Batch(rows.dropFirst())]
+        let claim = "a run that is taken up again ends in the same bits"
+        do {
+            let proof = try ResumeProof([window, window], in: directory, components: components) {
+                try engine(dropout: 0.1)
+            }
+            let place = proof.place.map { ", first in \($0)" } ?? ""
+            report(
+                Check(
+                    claim: claim, figure: Double(proof.differing), limit: 0,
+                    detail: "of \(proof.count) numbers of weights and optimizer states differ\(place)"))
+        } catch let error as Training.TrainingError where error.code == .nonFinite {
+            report(Check(claim: claim, figure: .nan, limit: 0, detail: "\(error)"))
         }
     }
 
