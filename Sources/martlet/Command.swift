@@ -12,6 +12,8 @@ protocol Command {
     /// Not listed in the help.
     static var isHidden: Bool { get }
     static func run(_ arguments: Arguments) throws
+    /// Says what `run` would do, for `--dry_run`.
+    static func plan(_ plan: inout Plan) throws
 }
 
 extension Command {
@@ -55,5 +57,6 @@ let commonFlags: [Flag] = [
     Flag("plugin_path", .list, "More directories to look for plugins in"),
     Flag("config", .text, "YAML or JSON file with flags; those of the command line go first"),
     Flag("json", .boolean, "Print JSON for programs", default: "false"),
+    Flag("dry_run", .boolean, "Resolve everything, say what would be done, and do nothing", default: "false"),
     Flag("help", .boolean, "Show this help", default: "false"),
 ]

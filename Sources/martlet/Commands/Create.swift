@@ -1,5 +1,6 @@
 import Export
 import Files
+import Host
 import JSON
 import Training
 
@@ -15,13 +16,26 @@ enum CreateCommand: Command {
     ]
     static var operandCount: ClosedRange<Int> { 1...1 }
 
-    static func run(_ arguments: Arguments) throws {
-        let registry = try Session.registry(arguments)
+    private static func model(_ arguments: Arguments, _ registry: Registry) throws -> NewModel {
         let path = arguments.positional[0]
-        let directory = try arguments.required("output_dir")
-        let model = try NewModel(
+        return try NewModel(
             config: JSON(file: path), layout: try Session.dense(arguments) ?? "bf16",
             seed: UInt64(bitPattern: Int64(arguments.int("seed") ?? 42)), components: registry, at: path)
+    }
+
+    static func plan(_ plan: inout Plan) throws {
+        let layout = try Session.dense(plan.arguments) ?? "bf16"
+        let count = try model(plan.arguments, Session.registry(plan.arguments)).count
+        plan.add("config", plan.arguments.positional[0])
+        plan.add(
+            "weights", "\(count) random numbers in \(layout), \(ProgressLine.size(count * (layout == "f32" ? 4 : 2)))")
+        plan.add("output", try plan.arguments.required("output_dir"))
+    }
+
+    static func run(_ arguments: Arguments) throws {
+        let registry = try Session.registry(arguments)
+        let directory = try arguments.required("output_dir")
+        let model = try model(arguments, registry)
         let hasTokenizer = System.kind(of: System.join(directory, "tokenizer.json")) != nil
         try model.write(to: directory, hasTokenizer: hasTokenizer, components: registry)
         Terminal.line("\(directory): \(model.count) random numbers")

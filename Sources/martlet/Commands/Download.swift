@@ -27,6 +27,23 @@ enum DownloadCommand: Command {
         Flag("offline", .boolean, "Only look into the cache", default: "false"),
     ]
 
+    /// Models and data sets that are named, at least one.
+    private static func wanted(_ arguments: Arguments) throws -> [(kind: String, name: String)] {
+        let models = arguments.list("model") + arguments.positional
+        let wanted = models.map { ("model", $0) } + arguments.list("dataset").map { ("dataset", $0) }
+        guard !wanted.isEmpty else { throw UsageError("nothing is named; give owner/name, or --dataset owner/name") }
+        return wanted
+    }
+
+    static func plan(_ plan: inout Plan) throws {
+        let arguments = plan.arguments
+        let registry = try Session.installed(arguments)
+        for (kind, name) in try wanted(arguments) {
+            if let path = try plan.locate(kind, name, kind: kind, registry) { plan.add(kind, "\(name): \(path)") }
+        }
+        plan.add("into", arguments.text("local_dir") ?? Cache.standard.directory)
+    }
+
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.installed(arguments)
         let resolver = NameResolver(registry)
@@ -45,9 +62,7 @@ enum DownloadCommand: Command {
         guard (1...64).contains(options.connections) else {
             throw UsageError("--connections is \(options.connections), wanted 1 to 64")
         }
-        let models = arguments.list("model") + arguments.positional
-        let wanted = models.map { ("model", $0) } + arguments.list("dataset").map { ("dataset", $0) }
-        guard !wanted.isEmpty else { throw UsageError("nothing is named; give owner/name, or --dataset owner/name") }
+        let wanted = try wanted(arguments)
         let directory = arguments.text("local_dir")
         guard directory == nil || wanted.count == 1 else {
             throw UsageError("--local_dir takes one model or data set, found \(wanted.count)")

@@ -12,7 +12,7 @@ enum EstimateMemoryCommand: Command {
     static let summary =
         "Plan the memory of answering, LoRA, QLoRA and full training, from a model or its config.json alone"
     static let flags =
-        TrainCommand.flags.filter { !["dry_run", "preview"].contains($0.name) } + [
+        TrainCommand.flags.filter { $0.name != "preview" } + [
             Flag("memory", .text, "What there is, such as 16GB; without: this machine's"),
             Flag("context", .integer, "Tokens of a conversation when answering", default: "4096"),
         ]

@@ -28,13 +28,33 @@ enum ExportCommand: Command {
         ]
     static var operandCount: ClosedRange<Int> { 0...0 }
 
-    static func run(_ arguments: Arguments) throws {
+    static func plan(_ plan: inout Plan) throws {
+        let arguments = plan.arguments
         let registry = try Session.registry(arguments)
+        try refuseQuantizing(arguments)
+        let path = try free(arguments, adapterPath(arguments))
+        if let model = try plan.model(registry, activation: "f32") {
+            if let adapter = try plan.adapter(registry) {
+                let merge = try AdapterMerge(adapter, model: model, components: registry)
+                plan.add("merge", "\(merge.count) weights, in f32, rounded once")
+            }
+        }
+        let layout = arguments.text("gguf_type").map { " in \($0)" } ?? ""
+        plan.add(
+            "output", "\(path)\(layout)" + (System.kind(of: path) == nil ? "" : ", in the place of what is there"))
+    }
+
+    private static func refuseQuantizing(_ arguments: Arguments) throws {
         guard !arguments.has("quant_method"), !arguments.has("quant_bits") else {
             throw UsageError(
                 "--quant_method quantizes while a model is loaded and is not written yet; --to_gguf true --gguf_type q8_0 writes a quantized file"
             )
         }
+    }
+
+    static func run(_ arguments: Arguments) throws {
+        let registry = try Session.registry(arguments)
+        try refuseQuantizing(arguments)
         let adapterPath = try adapterPath(arguments)
         let target = try target(arguments, adapterPath)
         let model = try Session.model(arguments, registry, activation: "f32")
@@ -118,22 +138,25 @@ enum ExportCommand: Command {
         return path
     }
 
-    /// The file or directory to be written; nothing is there any more when this returns.
-    private static func target(_ arguments: Arguments, _ adapter: String?) throws -> String {
+    /// The file or directory to be written, where nothing is or may be replaced.
+    private static func free(_ arguments: Arguments, _ adapter: String?) throws -> String {
         var path =
             try arguments.text("output_dir") ?? adapter.map { "\(Self.trimmed($0))-merged" }
             ?? arguments.required("output_dir")
         path = trimmed(path)
-        if arguments.bool("to_gguf") {
-            try System.makeDirectories(path)
-            path = System.join(path, "model.gguf")
-        }
-        guard System.kind(of: path) != nil else { return path }
-        guard arguments.bool("exist_ok") else {
+        if arguments.bool("to_gguf") { path = System.join(path, "model.gguf") }
+        guard System.kind(of: path) == nil || arguments.bool("exist_ok") else {
             throw UsageError(
                 "\(path) is there already; choose another --output_dir, or say --exist_ok true to replace it")
         }
-        try ReplacementDirectory.remove(path)
+        return path
+    }
+
+    /// The same; nothing is there any more when this returns.
+    private static func target(_ arguments: Arguments, _ adapter: String?) throws -> String {
+        let path = try free(arguments, adapter)
+        if arguments.bool("to_gguf"), let directory = System.parent(of: path) { try System.makeDirectories(directory) }
+        if System.kind(of: path) != nil { try ReplacementDirectory.remove(path) }
         return path
     }
 

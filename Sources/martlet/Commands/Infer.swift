@@ -2,7 +2,9 @@ import Glibc
 import Host
 import JSON
 import Model
+import PluginAPI
 import Serving
+import Training
 
 /// Answers one prompt, holds a conversation, or answers the rows of data sets.
 enum InferCommand: Command {
@@ -46,6 +48,28 @@ enum InferCommand: Command {
                 "cache_bytes", .integer, "Bytes for keys and values; a quarter of what is free at most when not given"),
             Flag("infer_backend", .text, "Engine plugin", default: "native"),
         ]
+
+    static func plan(_ plan: inout Plan) throws {
+        let arguments = plan.arguments
+        let registry = try Session.registry(arguments)
+        let model = try plan.model(registry)
+        let adapter = try plan.adapter(registry)
+        let engine = try arguments.required("infer_backend")
+        _ = try registry.component(kind: MT_KIND_ENGINE, id: engine)
+        plan.add("engine", engine)
+        try plan.datasets(["val_dataset"], registry)
+        if let path = arguments.text("result_path") { plan.add("output", path) }
+        guard let model else { return }
+        if adapter != nil, let path = arguments.text("adapters") { try Session.adapt(model, path, registry) }
+        if !arguments.positional.isEmpty, model.files.chatTemplate != nil, !arguments.bool("raw") {
+            let asked: JSON = [["role": "user", "content": .string(arguments.positional.joined(separator: " "))]]
+            plan.add("prompt", try ChatForm(model).prompt(asked).replacing("\n", with: "\\n"))
+        }
+        let context = arguments.int("max_model_len") ?? 4096
+        plan.memory(
+            try MemoryEstimate(
+                answering: model, context: context, step: min(context, arguments.int("max_tokens_per_step") ?? 512)))
+    }
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)

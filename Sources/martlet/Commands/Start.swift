@@ -6,14 +6,17 @@ import Host
 enum StartCommand: Command {
     static let name = "start"
     static let summary = "A guided menu: choose a model, train, chat and export"
-    static let flags = [
-        Flag("dry_run", .boolean, "Show the commands and run none", default: "false")
-    ]
     static var operandCount: ClosedRange<Int> { 0...0 }
 
-    static func run(_ arguments: Arguments) throws {
+    static func run(_ arguments: Arguments) throws { try ask(Menu(isDry: false)) }
+
+    static func plan(_ plan: inout Plan) throws {
+        try ask(Menu(isDry: true))
+        plan.add("command", "the commands above")
+    }
+
+    private static func ask(_ menu: Menu) throws {
         Terminal.line("Return takes what stands in brackets; the end of the input ends it.")
-        let menu = Menu(isDry: arguments.bool("dry_run"))
         let model = try menu.model()
         try menu.run(["download", "--model", model], unless: System.kind(of: model) != nil)
         let training = try menu.training(model)

@@ -124,7 +124,6 @@ extension TrainCommand {
     ]
 
     private static let reports = [
-        Flag("dry_run", .boolean, "Resolve everything, say what would be done, and do nothing", default: "false"),
         Flag(
             "preview", .boolean, "Show the first rows as the model reads them, trained tokens marked, and do nothing",
             default: "false"),

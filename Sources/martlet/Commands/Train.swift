@@ -15,7 +15,6 @@ enum TrainCommand: Command {
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)
-        if arguments.bool("dry_run") { return try TrainPlan(arguments, registry).show() }
         if arguments.bool("preview") { return try preview(arguments, registry) }
         let directory = try arguments.required("output_dir")
         let checkpoint = try checkpoint(arguments, directory)
@@ -51,6 +50,10 @@ enum TrainCommand: Command {
         } else {
             Terminal.line("weights saved in \(directory)/checkpoint-\(run.state.finalStep(settings))")
         }
+    }
+
+    static func plan(_ plan: inout Plan) throws {
+        try TrainPlan(plan.arguments, Session.registry(plan.arguments)).fill(&plan)
     }
 
     /// Shows the first rows in the order of training.

@@ -19,6 +19,7 @@ struct TrainParts {
         self.registry = registry
     }
 
+    private var method: TrainMethod { get throws { try TrainMethod(arguments, registry) } }
     private var seed: UInt64 { UInt64(bitPattern: Int64(arguments.int("seed") ?? 42)) }
 
     /// The value of a flag that has to be one of `type`'s.
@@ -37,17 +38,6 @@ struct TrainParts {
         return named == ["all-linear"] ? model.shape.defaultTargets : named
     }
 
-    /// The settings in a flag of name=value pairs.
-    private func pairs(_ flag: String) throws -> JSONObject {
-        var settings = JSONObject()
-        for pair in arguments.list(flag) {
-            let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2 else { throw UsageError("--\(flag) holds \"\(pair)\", wanted name=value") }
-            settings[parts[0]] = (try? JSON(parsing: parts[1])) ?? .string(parts[1])
-        }
-        return settings
-    }
-
     /// nil trains the weights themselves.
     /// - Parameter named: Instead of `--tuner_type`.
     func tuner(named: String? = nil) throws -> TunerHandle? {
@@ -62,7 +52,7 @@ struct TrainParts {
             let config = try Adapter(directory: adapter, components: registry).config
             return try TunerHandle(id: id, adapterConfig: config, components: registry)
         }
-        var settings: JSONObject = try pairs("tuner_args")
+        var settings: JSONObject = try arguments.pairs("tuner_args")
         let common: JSON = [
             "rank": .int(Int64(arguments.int("lora_rank") ?? 8)),
             "alpha": .double(arguments.double("lora_alpha") ?? 32),
@@ -139,7 +129,7 @@ struct TrainParts {
     /// What a plan of the memory needs to know.
     func method(_ tuner: TunerHandle?) throws -> MemoryEstimate.Method {
         var method = MemoryEstimate.Method(
-            tuner: tuner, optimizer: try optimizer(), objective: try objective(),
+            tuner: tuner, optimizer: try self.method.optimizer(), objective: try self.method.objective(),
             isTarget: try tuner == nil ? weightFilter() : siteFilter())
         method.isSaved = savedFilter()
         method.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .light
@@ -156,39 +146,14 @@ struct TrainParts {
         options.seed = seed
         if arguments.bool("bf16"), arguments.text("torch_dtype")?.hasSuffix("32") != true { options.products = "bf16" }
         options.embeddingNoise = max(0, arguments.double("neftune_noise_alpha") ?? 0)
-        let engine = try TrainingEngine(model: model, objective: objective(), optimizer: optimizer(), options: options)
+        let engine = try TrainingEngine(
+            model: model, objective: method.objective(), optimizer: method.optimizer(), options: options)
         if let adapter { try engine.load(adapter) }
         return engine
     }
 
     /// Whether the rows are to be preference pairs.
-    func needsPairs() throws -> Bool { try objective().needsPairs }
-
-    private func objective() throws -> ObjectiveHandle {
-        guard let id = arguments.text("rlhf_type") else {
-            return try ObjectiveHandle(id: "sft", settings: [:], components: registry)
-        }
-        return try ObjectiveHandle(
-            id: id,
-            settings: [
-                "beta": .double(arguments.double("beta") ?? 0.1),
-                "loss_type": .string(arguments.text("loss_type") ?? "sigmoid"),
-                "label_smoothing": .double(arguments.double("label_smoothing") ?? 0),
-                "f_divergence_type": .string(arguments.text("f_divergence_type") ?? "reverse_kl"),
-                "discopop_tau": .double(arguments.double("discopop_tau") ?? 0.05),
-            ], components: registry)
-    }
-
-    private func optimizer() throws -> OptimizerHandle {
-        let name = arguments.text("optim") ?? "adamw_torch"
-        let id = try OptimizerNames.component(name, installed: registry.componentIDs(kind: MT_KIND_OPTIMIZER))
-        var settings = JSONObject()
-        for key in ["adam_beta1", "adam_beta2", "adam_epsilon"] {
-            if id.hasPrefix("adam") || arguments.has(key) { settings[key] = arguments.double(key).map(JSON.double) }
-        }
-        for (key, value) in try pairs("optim_args") { settings[key] = value }
-        return try OptimizerHandle(id: id, settings: .object(settings), components: registry)
-    }
+    func needsPairs() throws -> Bool { try method.objective().needsPairs }
 
     // MARK: The run
 
@@ -305,7 +270,9 @@ struct TrainParts {
         settings.maximumRejectRatio = arguments.double("max_reject_ratio") ?? 1
         settings.cacheDirectory = arguments.text("encoding_cache")
         settings.splitRatio = arguments.double("split_dataset_ratio") ?? 0
-        let length = arguments.int("max_length") ?? 2048
+        // Never beyond what the model knows of positions.
+        let own = model.shape.maximumPositions
+        let length = arguments.has("max_length") || own == 0 ? arguments.int("max_length") ?? 2048 : min(2048, own)
         settings.truncation = Truncation(
             try choice("truncation_strategy", Truncation.Policy.self), maximumLength: length)
         settings.plan = BatchPlan(

@@ -9,13 +9,27 @@ import Training
 /// Holds a model, or an adapter over it, against what training and answering take it for.
 enum VerifyCommand: Command {
     static let name = "verify"
-    static let summary = "Check a model or adapter: shapes, numbers, template, packing, accumulation, merging"
+    static let summary = "Check a model or adapter: shapes, numbers, template, packing, accumulation, resuming, merging"
     static let operands = "[MODEL]"
     static let flags =
         Session.modelFlags.filter { $0.name != "activation_dtype" } + [
             Flag("adapters", .text, "Adapter directory (PEFT), or a checkpoint of a run", aliases: ["ckpt_dir"])
         ]
     static var operandCount: ClosedRange<Int> { 0...1 }
+
+    static func plan(_ plan: inout Plan) throws {
+        let registry = try Session.registry(plan.arguments)
+        let model = try plan.model(registry, named: plan.arguments.positional.first, activation: "f32")
+        let adapter = try plan.adapter(registry)
+        guard let model else { return }
+        if let adapter {
+            plan.add("merge", "\(try AdapterMerge(adapter, model: model, components: registry).count) weights")
+        }
+        plan.add("scratch", scratch)
+    }
+
+    /// Where the merged model and a run's checkpoint are written, and removed.
+    private static var scratch: String { "\(FileSystem.environment("TMPDIR") ?? "/tmp")/martlet-verify-\(getpid())" }
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)
@@ -43,7 +57,7 @@ enum VerifyCommand: Command {
                 Terminal.line("\(check.passed ? "ok    " : "FAILED") \(check.claim): \(figures), \(check.detail)")
             }
         }
-        try verification.run(scratch: "\(FileSystem.environment("TMPDIR") ?? "/tmp")/martlet-verify-\(getpid())")
+        try verification.run(scratch: scratch)
         guard failures == 0 else {
             Terminal.error("\(path): \(failures) checks failed")
             throw ExitStatus.failure

@@ -1,0 +1,61 @@
+import Host
+import JSON
+import PluginAPI
+import Training
+
+/// What of a training run does not hang on the model: objective and optimizer.
+struct TrainMethod {
+    private let arguments: Arguments
+    private let registry: Registry
+    /// The objective's component.
+    let objectiveID: String
+
+    init(_ arguments: Arguments, _ registry: Registry) throws {
+        self.arguments = arguments
+        self.registry = registry
+        // In print DPO is asked for by its optimizer's name: `--optim dpo_adamw_torch`.
+        let meant = arguments.text("optim")?.hasPrefix("dpo_") == true ? "dpo" : "sft"
+        objectiveID = arguments.text("rlhf_type") ?? meant
+    }
+
+    func objective() throws -> ObjectiveHandle {
+        guard objectiveID != "sft" else { return try ObjectiveHandle(id: "sft", settings: [:], components: registry) }
+        return try ObjectiveHandle(
+            id: objectiveID,
+            settings: [
+                "beta": .double(arguments.double("beta") ?? 0.1),
+                "loss_type": .string(arguments.text("loss_type") ?? "sigmoid"),
+                "label_smoothing": .double(arguments.double("label_smoothing") ?? 0),
+                "f_divergence_type": .string(arguments.text("f_divergence_type") ?? "reverse_kl"),
+                "discopop_tau": .double(arguments.double("discopop_tau") ?? 0.05),
+            ], components: registry)
+    }
+
+    func optimizerID() throws -> String {
+        try OptimizerNames.component(
+            arguments.text("optim") ?? "adamw_torch", installed: registry.componentIDs(kind: MT_KIND_OPTIMIZER))
+    }
+
+    func optimizer() throws -> OptimizerHandle {
+        let id = try optimizerID()
+        var settings = JSONObject()
+        for key in ["adam_beta1", "adam_beta2", "adam_epsilon"] {
+            if id.hasPrefix("adam") || arguments.has(key) { settings[key] = arguments.double(key).map(JSON.double) }
+        }
+        for (key, value) in try arguments.pairs("optim_args") { settings[key] = value }
+        return try OptimizerHandle(id: id, settings: .object(settings), components: registry)
+    }
+}
+
+extension Arguments {
+    /// The settings in a flag of name=value pairs.
+    func pairs(_ flag: String) throws -> JSONObject {
+        var settings = JSONObject()
+        for pair in list(flag) {
+            let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { throw UsageError("--\(flag) holds \"\(pair)\", wanted name=value") }
+            settings[parts[0]] = (try? JSON(parsing: parts[1])) ?? .string(parts[1])
+        }
+        return settings
+    }
+}
