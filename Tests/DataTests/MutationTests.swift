@@ -10,7 +10,7 @@ import Testing
 @Suite struct MutationTests {
     let scratch = Scratch()
 
-    private static let bases: [(name: String, text: String)] = [
+    static let bases: [(name: String, text: String)] = [
         (
             "a.jsonl",
             (0..<8).map {
@@ -43,7 +43,7 @@ import Testing
         Array("\n\nHuman:".utf8),
     ]
 
-    private func mutated(_ bytes: [UInt8], _ random: inout Random) -> [UInt8] {
+    static func mutated(_ bytes: [UInt8], _ random: inout Random) -> [UInt8] {
         var out = bytes
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             let at = Int.random(in: 0...out.count, using: &random)
@@ -53,7 +53,7 @@ import Testing
             case 1: out.insert(contentsOf: out[at..<at + length], at: at)
             case 2: if at < out.count { out[at] = UInt8.random(in: 0...255, using: &random) }
             case 3: out.removeSubrange(at...)
-            default: out.insert(contentsOf: Self.pieces.randomElement(using: &random) ?? [], at: at)
+            default: out.insert(contentsOf: pieces.randomElement(using: &random) ?? [], at: at)
             }
         }
         return out
@@ -68,7 +68,7 @@ import Testing
         for number in 0..<wanted {
             let base = Self.bases[number % Self.bases.count]
             let path = scratch.path + "/" + base.name
-            let bytes = mutated(Array(base.text.utf8), &random)
+            let bytes = Self.mutated(Array(base.text.utf8), &random)
             if let handle = fopen(path, "w") {
                 fwrite(bytes, 1, bytes.count, handle)
                 fclose(handle)
