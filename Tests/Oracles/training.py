@@ -5,7 +5,7 @@
 writes under Tests/Goldens/training:
 - rows.safetensors: ids and labels [80, 24] i32 (padding id 0, label -100), length [80]. Step s takes rows 4s..4s+3 as two
   micro-batches of two rows. Labels are the row's own ids, -100 on its prompt; the shift by one is the trainer's.
-- pairs.safetensors: chosen.* and rejected.* of the same form, [20, 24]; step s of DPO takes pairs 4s..4s+3 the same way.
+- pairs.safetensors: chosen.* and rejected.* of the same form, [80, 24]; step s of DPO takes pairs 4s..4s+3 the same way.
 - lora-<base>, full-<base>, dpo-<base>: see `lora`, `full` and `dpo` below; steps.json in each has settings and figures.
 - adapter-<variant>: a PEFT directory for the llama base with its logits and the gradients of one micro-batch.
 
@@ -200,14 +200,14 @@ def check_trainer(name, rows, figures):
 
 
 def full(name, rows):
-    """Every weight trained: gradients of step 0 and the weights after five steps."""
+    """Every weight trained: gradients of step 0 and the weights after twenty steps."""
     out = ROOT / f"full-{name}"
     model = base_model(name)
     _, plain = decay_groups(model)
-    figures, first = loop(model, lambda step: sft_backward(model, rows, step), 5)
+    figures, first = loop(model, lambda step: sft_backward(model, rows, step), 20)
     save(out / "expected.safetensors", {
         **{f"grad.{n}": g for n, g in first.items()}, **{f"final.{n}": p for n, p in model.named_parameters()}})
-    write(out / "steps.json", dict(base=f"families/{name}", settings=settings(5, no_weight_decay=plain), steps=figures))
+    write(out / "steps.json", dict(base=f"families/{name}", settings=settings(20, no_weight_decay=plain), steps=figures))
     print(out.name, [round(f["loss"], 4) for f in figures], [round(f["grad_norm"], 3) for f in figures])
 
 
@@ -238,10 +238,10 @@ def dpo(name, chosen, rejected, beta=0.1):
             record["accuracy"] += (margin > 0).sum().item() / 4
         return record
 
-    figures, first = loop(tuned, backward, 5)
+    figures, first = loop(tuned, backward, 20)
     save_adapter(tuned, out / "adapter_final")
     save(out / "expected.safetensors", {f"grad.{published(n)}": g for n, g in first.items()})
-    write(out / "steps.json", dict(base=f"families/{name}", settings=settings(5, beta=beta, loss_type="sigmoid"), steps=figures))
+    write(out / "steps.json", dict(base=f"families/{name}", settings=settings(20, beta=beta, loss_type="sigmoid"), steps=figures))
     print(out.name, [round(f["loss"], 4) for f in figures], [round(f["grad_norm"], 3) for f in figures])
 
 
@@ -285,8 +285,8 @@ if __name__ == "__main__":
     shutil.rmtree(ROOT, ignore_errors=True)
     rows = make_rows(80, 5)
     save(ROOT / "rows.safetensors", rows)
-    chosen = make_rows(20, 6)
-    rejected = make_rows(20, 7, prompt=chosen)
+    chosen = make_rows(80, 6)
+    rejected = make_rows(80, 7, prompt=chosen)
     save(ROOT / "pairs.safetensors", {f"{side}.{k}": v for side, r in [("chosen", chosen), ("rejected", rejected)]
                                       for k, v in r.items()})
     for base in BASES:

@@ -1,12 +1,12 @@
-"""Five training steps of the other tuners, on the rows and settings of training.py.
+"""Twenty training steps of the other tuners, on the rows and settings of training.py.
 
     OMP_NUM_THREADS=1 python Tests/Oracles/tuner_runs.py        (after training.py)
 
 writes under Tests/Goldens/training, each with steps.json and, where they train, adapter_init and adapter_final:
 - plus-llama: LoRA+ by peft, the rate of B 16 times that of A (peft gives no decay here: weight_decay 0);
 - dora-llama, rslora-llama: peft;
-- qlora-llama: LoRA over the linear layers of the blocks in NF4 (blocks of 64, no double quantization), as bitsandbytes decodes
-  them; starts from lora-llama/adapter_init;
+- qlora-llama, qdora-llama: LoRA and DoRA over the linear layers of the blocks in NF4 (blocks of 64, no double quantization), as
+  bitsandbytes decodes them; they start from the adapter_init of lora-llama and dora-llama;
 - pissa-llama: what peft's PiSSA start makes of three matrices: "<name>.product" is scaling · B A and "<name>.residual" the base
   weight that is left (factors are free up to signs, the products are not).
 """
@@ -34,7 +34,7 @@ def plus(rows):
     options = {k: v for k, v in OPTIMIZER.items() if k != "weight_decay"}
     optimizer = create_loraplus_optimizer(tuned, torch.optim.AdamW, loraplus_lr_ratio=16, **options)
     figures = []
-    for step in range(5):
+    for step in range(20):
         optimizer.zero_grad()
         record = sft_backward(tuned, rows, step)
         trained = [p for p in tuned.parameters() if p.requires_grad]
@@ -47,11 +47,11 @@ def plus(rows):
 def variant(name, rows, seed, **options):
     tuned = adapter(base_model("llama"), seed, **options)
     save_adapter(tuned, ROOT / name / "adapter_init")
-    figures, _ = loop(tuned, lambda step: sft_backward(tuned, rows, step), 5)
+    figures, _ = loop(tuned, lambda step: sft_backward(tuned, rows, step), 20)
     keep(name, tuned, figures, **options)
 
 
-def qlora(rows):
+def quantized(name, start, rows):
     base = base_model("llama")
     with torch.no_grad():
         for module in base.model.modules():
@@ -60,9 +60,9 @@ def qlora(rows):
                 blocks = module.weight.data.reshape(-1, 64)
                 codes, state = bnb.quantize_4bit(blocks, blocksize=64, quant_type="nf4", compress_statistics=False)
                 module.weight.copy_(bnb.dequantize_4bit(codes, state).reshape(module.weight.shape))
-    tuned = PeftModel.from_pretrained(base, ROOT / "lora-llama" / "adapter_init", is_trainable=True)
-    figures, _ = loop(tuned, lambda step: sft_backward(tuned, rows, step), 5)
-    keep("qlora-llama", tuned, figures, quant_type="nf4", blocksize=64)
+    tuned = PeftModel.from_pretrained(base, ROOT / start / "adapter_init", is_trainable=True)
+    figures, _ = loop(tuned, lambda step: sft_backward(tuned, rows, step), 20)
+    keep(name, tuned, figures, quant_type="nf4", blocksize=64)
 
 
 def pissa():
@@ -87,5 +87,6 @@ if __name__ == "__main__":
     plus(rows)
     variant("dora-llama", rows, 52, use_dora=True)
     variant("rslora-llama", rows, 53, use_rslora=True)
-    qlora(rows)
+    quantized("qlora-llama", "lora-llama", rows)
+    quantized("qdora-llama", "dora-llama", rows)
     pissa()

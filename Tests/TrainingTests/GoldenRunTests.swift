@@ -16,7 +16,7 @@ import Training
         components = Registry(try .standard())
     }
 
-    /// LoRA for twenty steps; DoRA, rsLoRA and LoRA+ for five.
+    /// LoRA, DoRA, rsLoRA and LoRA+ for twenty steps each.
     @Test(arguments: ["lora-llama", "lora-qwen2", "dora-llama", "rslora-llama", "plus-llama"])
     func tunersFollowPEFT(run: String) throws {
         let golden = try Golden("training/\(run)", components)

@@ -15,14 +15,15 @@ import Training
         components = Registry(try .standard())
     }
 
-    @Test func trainingOverNF4FollowsBitsandbytes() throws {
-        let golden = try Golden("training/qlora-llama", components)
+    @Test(arguments: [("qlora-llama", "lora-llama"), ("qdora-llama", "dora-llama")])
+    func trainingOverNF4FollowsBitsandbytes(run: String, start: String) throws {
+        let golden = try Golden("training/\(run)", components)
         var options = Model.Options()
         options.activation = "f32"
         options.quantizer = try QuantizerHandle(
             id: "bnb", settings: ["bnb_4bit_use_double_quant": false], components: components)
         let model = try Model(path: Golden.root + "families/llama", options: options, components: components)
-        let adapter = try Adapter(directory: Golden.root + "training/lora-llama/adapter_init", components: components)
+        let adapter = try Adapter(directory: Golden.root + "training/\(start)/adapter_init", components: components)
         let tuner = try TunerHandle(id: "lora", adapterConfig: adapter.config, components: components)
         let engine = try TrainingEngine(
             model: model, objective: try ObjectiveHandle(id: "sft", settings: [:], components: components),
