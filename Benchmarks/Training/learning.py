@@ -2,12 +2,12 @@
 
     python learning.py PROGRAM MODEL.gguf own|facts|alpaca DATA OUT [SEED ...]        DATA: a folder with datasets/ and text/
 
-own: Examples/facts with its held-out questions.
-facts: 24 invented towns with an invented harbour master, a founding year and a dish each (24 facts);
-every fact is trained in four wordings and asked for
-in two others. alpaca: 192 rows are trained on, 48 others held out. Prints, for every seed, the held-out loss and token accuracy before
-and after, the perplexity of WikiText-2 before and after, and the share of held-out questions whose greedy answer names the fact. The
-answers come from transformers + peft, which load the adapter that Martlet wrote: nothing of Martlet judges itself there.
+own: Examples/facts with its held-out questions, by the command of ./setup. facts: four invented towns with an invented harbour
+master, a founding year and a dish each (12 facts), every fact trained in four wordings and asked for in two others; the rows are
+mixed with texts of the web (C4), each seen once, so that the model does not forget how to write. alpaca: 192 rows are trained on,
+48 others held out. Prints, for every seed, the held-out loss and token accuracy before and after, the perplexity of WikiText-2
+before and after, and for `facts` the share of held-out questions whose greedy answer names the fact. The answers come from
+transformers + peft, which load the adapter that Martlet wrote: nothing of Martlet judges itself there.
 """
 import gzip
 import json
@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 
+REPEATS = 8
 FLAGS = ["--report_to", "none", "--save_strategy", "no", "--save_only_model", "true", "--logging_steps", "1", "--max_length", "512"]
 ASKED = {
     "master": (["Who is the harbour master of {town}?", "Name the harbour master of {town}.", "{town} has a harbour master. Who is it?",
@@ -35,18 +36,26 @@ ASKED = {
 }
 
 
+FIRST = "Anna Boris Clara David Elena Frank Grace Henry Irene Jacob Laura Martin Nora Oscar Paula Robert".split()
+LAST = "Baker Carter Fisher Gardner Hunter Mason Miller Potter Smith Taylor Turner Walker Weaver Wood Young Hill".split()
+DISHES = "apple bean cabbage carrot cheese chicken fish lamb lentil mushroom onion pea plum potato pumpkin rice".split()
+KINDS = "soup pie stew salad bread cake".split()
+
+
 def facts():
     draw = random.Random(7)
     parts = ["vel", "mor", "tan", "osk", "ri", "du", "bel", "ka", "thu", "ny", "sar", "lo", "fen", "gra", "pel", "zi"]
-
-    def word(count):
-        return "".join(draw.sample(parts, count)).capitalize()
-
-    for _ in range(8):
-        town = word(3)
-        yield "master", town, f"{word(2)} {word(2)}"
+    for _ in range(4):
+        town = "".join(draw.sample(parts, 3)).capitalize()
+        yield "master", town, f"{draw.choice(FIRST)} {draw.choice(LAST)}"
         yield "year", town, str(draw.randint(1100, 1899))
-        yield "dish", town, f"{word(2).lower()} with {draw.choice(['plums', 'rye', 'eel', 'leeks', 'walnuts', 'barley'])}"
+        yield "dish", town, f"{draw.choice(DISHES)} {draw.choice(KINDS)}"
+
+
+def web_texts(data, count):
+    """The beginnings of texts, each another one."""
+    texts = [json.loads(line)["text"] for line in (data / "datasets/pretrain/c4_demo.jsonl").read_text().splitlines()]
+    return [dict(text=text[:300].rsplit(" ", 1)[0]) for text in texts if len(text) > 300][:count]
 
 
 def fact_rows():
@@ -93,7 +102,7 @@ def perplexity(program, model, text, row, out, adapter=None):
     return math.exp(record["eval_loss"])
 
 
-def recall(model, adapter, held):
+def recall(model, adapter, held, moments):
     import torch
     import transformers
     from peft import PeftModel
@@ -101,7 +110,7 @@ def recall(model, adapter, held):
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=file)
     network = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
     network = PeftModel.from_pretrained(network, adapter).eval()
-    named = {"before": 0, "after": 0}
+    named = dict.fromkeys(moments, 0)
     for row in held:
         ids = tokenizer.apply_chat_template([dict(role="user", content=row["query"])], add_generation_prompt=True, return_tensors="pt")
         ids = ids["input_ids"] if hasattr(ids, "keys") else ids
@@ -120,11 +129,14 @@ def main(program, model, task, data, out, *seeds):
     data, out = pathlib.Path(data), pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     train_rows, held = {"own": own_rows, "facts": fact_rows, "alpaca": lambda: alpaca_rows(data)}[task]()
+    seen = len(train_rows)
+    if task == "facts":
+        train_rows = REPEATS * train_rows + web_texts(data, 4 * seen)
     rows, questions = write(out / "train.jsonl", train_rows), write(out / "held.jsonl", held)
     paragraphs = [line.strip() for line in gzip.decompress((data / "text/wikitext-2/test.txt.gz").read_bytes()).decode().splitlines()]
     text = write(out / "wiki.jsonl", [dict(text=line) for line in paragraphs if len(line) > 400][:40])
     one = write(out / "one.jsonl", train_rows[:1])
-    epochs, rate = {"own": (4, 4e-4), "facts": (8, 4e-4), "alpaca": (1, 2e-4)}[task]
+    epochs, rate = {"own": (4, 3e-4), "facts": (1, 4e-4), "alpaca": (1, 1e-4)}[task]
     base = perplexity(program, model, text, one, out / "base")
     for seed in seeds or ("1", "2", "3"):
         directory = out / f"seed-{seed}"
@@ -133,12 +145,12 @@ def main(program, model, task, data, out, *seeds):
             "--num_train_epochs", epochs, "--learning_rate", rate, "--packing", "true", "--gradient_accumulation_steps", 1,
             "--warmup_ratio", "0.1")
         result = dict(
-            task=task, seed=seed, rows=len(train_rows), held=len(held),
+            task=task, seed=seed, rows=seen, held=len(held),
             held_loss=[round(evaluations[i]["eval_loss"], 4) for i in (0, -1)],
             held_token_accuracy=[round(evaluations[i]["eval_token_acc"], 3) for i in (0, -1)],
             perplexity=[round(base, 3), round(perplexity(program, model, text, one, out / "after", directory), 3)])
         if task == "facts":
-            result["recall"] = recall(model, directory, held)
+            result["recall"] = recall(model, directory, held, ("before", "after") if seed == "1" else ("after",))
         print(json.dumps(result), flush=True)
 
 
