@@ -136,14 +136,16 @@ def main(program, model, task, data, out, *seeds):
     paragraphs = [line.strip() for line in gzip.decompress((data / "text/wikitext-2/test.txt.gz").read_bytes()).decode().splitlines()]
     text = write(out / "wiki.jsonl", [dict(text=line) for line in paragraphs if len(line) > 400][:40])
     one = write(out / "one.jsonl", train_rows[:1])
-    epochs, rate = {"own": (4, 3e-4), "facts": (1, 4e-4), "alpaca": (1, 1e-4)}[task]
+    # own: what ./setup says.
+    packed = ["--packing", "true", "--warmup_ratio", "0.1"]
+    settings = {"own": (4, 3e-4, ["--per_device_train_batch_size", 8]), "facts": (1, 4e-4, packed), "alpaca": (1, 1e-4, packed)}
+    epochs, rate, more = settings[task]
     base = perplexity(program, model, text, one, out / "base")
     for seed in seeds or ("1", "2", "3"):
         directory = out / f"seed-{seed}"
         evaluations = train(
             program, "--model", model, "--dataset", rows, "--val_dataset", questions, "--output_dir", directory, "--seed", seed,
-            "--num_train_epochs", epochs, "--learning_rate", rate, "--packing", "true", "--gradient_accumulation_steps", 1,
-            "--warmup_ratio", "0.1")
+            "--num_train_epochs", epochs, "--learning_rate", rate, "--gradient_accumulation_steps", 1, *more)
         result = dict(
             task=task, seed=seed, rows=seen, held=len(held),
             held_loss=[round(evaluations[i]["eval_loss"], 4) for i in (0, -1)],

@@ -43,11 +43,13 @@ final class BatchProgram {
 
     init(_ key: Key, engine: TrainingEngine) throws {
         self.key = key
-        device = engine.model.device
+        let isAdapted = key.mode != .referenceLogps
+        let model = isAdapted ? engine.model : engine.referenceModel
+        device = model.device
         let entries = engine.parameters.entries
         let graph = try BatchGraph(
-            key, in: engine.makeGraph(adapted: key.mode != .referenceLogps, training: key.mode.isTraining),
-            model: engine.model, objective: engine.objective, trained: entries.map { ($0.name, $0.shape) },
+            key, in: engine.makeGraph(adapted: isAdapted, training: key.mode.isTraining),
+            model: model, objective: engine.objective, trained: entries.map { ($0.name, $0.shape) },
             recompute: engine.options.recompute, noise: engine.options.embeddingNoise)
         inputs = graph.inputs
         loss = graph.loss
@@ -56,8 +58,9 @@ final class BatchProgram {
         probes = graph.probes
         embeddingNoise = graph.noise
         program = try Program(
-            graph.graph, outputs: graph.outputs, updates: graph.updates, device: device, arena: engine.arena)
-        parameters = try engine.binding(graph.graph).merging(
+            graph.graph, outputs: graph.outputs, updates: graph.updates, device: device,
+            arena: isAdapted ? engine.arena : engine.referenceArena)
+        parameters = try engine.binding(graph.graph, adapted: isAdapted).merging(
             graph.gradients.mapValues { entries[$0].gradient }
         ) { first, _ in first }
         var bound: [Value: DeviceBuffer] = [:]

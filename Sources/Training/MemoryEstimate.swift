@@ -86,6 +86,10 @@ package struct MemoryEstimate: Sendable {
 
         let frozen = graph.parameters.values.compactMap { graph.parameter($0) }.filter { shapes[$0.name] == nil }
         addWeights(model, frozen)
+        if method.objective.needsReference, method.tuner == nil {
+            let originals = outline.parameters.filter { method.isTarget($0.name) }
+            add("the reference's weights", model.weights.sizes(originals).values.reduce(0, +))
+        }
         let numbers = trained.reduce(0) { $0 + $1.shape.reduce(1, *) }
         let held = shapes.values.reduce(0) { $0 + $1.reduce(1, *) }
         let states = try trained.reduce(0) { sum, entry in

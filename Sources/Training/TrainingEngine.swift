@@ -16,6 +16,8 @@ package final class TrainingEngine {
         /// for all of them, with f32 sums and f32 weights to be updated.
         package var products: String?
         package var seed: UInt64 = 42
+        /// What the objective's reference is; nil is the model as it was before training, without its adapter.
+        package var reference: Model?
         /// NEFTune's alpha; 0 = off.
         package var embeddingNoise = 0.0
         package init(tuner: TunerHandle?, isTarget: @escaping (String) -> Bool) {
@@ -30,6 +32,8 @@ package final class TrainingEngine {
     package let parameters: TrainedParameters
     package let optimizer: OptimizerHandle
     let arena: SharedArena
+    /// The same where the reference is the model itself.
+    let referenceArena: SharedArena
     /// Trained tensors of each site, in the tuner's order.
     private var sites: [String: [String]] = [:]
     /// Trained tensors that are published together with another.
@@ -49,6 +53,7 @@ package final class TrainingEngine {
         self.optimizer = optimizer
         self.options = options
         arena = SharedArena(device: model.device)
+        referenceArena = options.reference.map { SharedArena(device: $0.device) } ?? arena
         parameters = TrainedParameters(device: model.device)
         try findParameters()
         parameters.settle()
@@ -140,7 +145,7 @@ package final class TrainingEngine {
 
     /// A graph in which trained parameters stand in for their sites or weights.
     func makeGraph(adapted: Bool, training: Bool) -> Graph {
-        let graph = model.makeGraph()
+        let graph = (adapted ? model : referenceModel).makeGraph()
         if graph.activation == "auto" { graph.activation = options.products ?? "float" }
         let own = graph.resolveParameter
         graph.resolveParameter = { [parameters] name, shape, flags in
@@ -156,12 +161,17 @@ package final class TrainingEngine {
         return graph
     }
 
-    /// The memory of a graph's parameters: trained ones and the model's.
-    func binding(_ graph: Graph) throws -> [Value: DeviceBuffer] {
+    /// The model that the reference's log-probabilities come from.
+    var referenceModel: Model { options.reference ?? model }
+
+    /// The memory of a graph's parameters: trained ones where it is adapted, and the model's or the reference's.
+    func binding(_ graph: Graph, adapted: Bool) throws -> [Value: DeviceBuffer] {
+        let frozen = (adapted ? model : referenceModel).weights
         var buffers: [Value: DeviceBuffer] = [:]
         for value in graph.parameters.values {
             guard let parameter = graph.parameter(value) else { continue }
-            buffers[value] = try parameters[parameter.name]?.value ?? model.weights.buffer(parameter)
+            let trained = adapted ? parameters[parameter.name]?.value : nil
+            buffers[value] = try trained ?? frozen.buffer(parameter)
         }
         return buffers
     }

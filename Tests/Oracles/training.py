@@ -218,17 +218,22 @@ def answer_logps(model, rows, at):
     return (picked * (labels != -100)).sum(-1)
 
 
-def dpo(name, chosen, rejected, beta=0.1):
-    """Sigmoid DPO, reference = the adapter switched off; loss is the mean over the pairs of the step."""
-    out = ROOT / f"dpo-{name}"
-    tuned = adapter(base_model(name), seed=12)
-    save_adapter(tuned, out / "adapter_init")
+def dpo(name, chosen, rejected, beta=0.1, reference=None):
+    """Sigmoid DPO; loss is the mean over the pairs of the step. The reference is the adapter switched off; or, with all weights
+    trained, another model, which may be the same one as it was before."""
+    out = ROOT / (f"dpo-{name}" if reference is None else f"dpo-full-{name}-{reference}")
+    if reference is None:
+        tuned = adapter(base_model(name), seed=12)
+        save_adapter(tuned, out / "adapter_init")
+    else:
+        tuned, other = base_model(name), base_model(reference)
 
     def backward(step):
         record = dict(loss=0.0, margin=0.0, accuracy=0.0)
         for at in micro_batches(step):
-            with torch.no_grad(), tuned.disable_adapter():
-                ref = [answer_logps(tuned, rows, at) for rows in (chosen, rejected)]
+            with torch.no_grad(), tuned.disable_adapter() if reference is None else contextlib.nullcontext():
+                judge = tuned if reference is None else other
+                ref = [answer_logps(judge, rows, at) for rows in (chosen, rejected)]
             mine = [answer_logps(tuned, rows, at) for rows in (chosen, rejected)]
             margin = beta * ((mine[0] - ref[0]) - (mine[1] - ref[1]))
             part = -F.logsigmoid(margin).sum() / 4
@@ -239,8 +244,10 @@ def dpo(name, chosen, rejected, beta=0.1):
         return record
 
     figures, first = loop(tuned, backward, 20)
-    save_adapter(tuned, out / "adapter_final")
-    save(out / "expected.safetensors", {f"grad.{published(n)}": g for n, g in first.items()})
+    if reference is None:
+        save_adapter(tuned, out / "adapter_final")
+        save(out / "expected.safetensors", {f"grad.{published(n)}": g for n, g in first.items()})
+    out.mkdir(exist_ok=True)
     write(out / "steps.json", dict(base=f"families/{name}", settings=settings(20, beta=beta, loss_type="sigmoid"), steps=figures))
     print(out.name, [round(f["loss"], 4) for f in figures], [round(f["grad_norm"], 3) for f in figures])
 
@@ -292,6 +299,8 @@ if __name__ == "__main__":
     for base in BASES:
         lora(base, rows)
         dpo(base, chosen, rejected)
+        dpo(base, chosen, rejected, reference=base)
+    dpo("llama", chosen, rejected, reference="qwen2")
     full("llama-tied", rows)
     full("qwen2", rows)
     variants(rows)

@@ -106,6 +106,22 @@ import Training
         let tuner = try TunerHandle(id: "lora", adapterConfig: adapter.config, components: components)
         let engine = try makeEngine(base, "dpo", ["beta": 0.1], .init(tuner: tuner, isTarget: adapter.isTarget))
         try engine.load(adapter)
+        try followPairs(golden, engine)
+    }
+
+    /// All weights are trained, and the reference is another model: what the model was before, or a second one.
+    @Test(arguments: [("llama", "llama"), ("qwen2", "qwen2"), ("llama", "qwen2")])
+    func dpoOfAllWeightsHasAReferenceThatStays(base: String, reference: String) throws {
+        let golden = try Golden("training/dpo-full-\(base)-\(reference)", components)
+        var options = TrainingEngine.Options(tuner: nil) { _ in true }
+        if reference != base {
+            options.reference = try Model(path: Golden.root + "families/\(reference)", components: components)
+        }
+        let engine = try makeEngine(base, "dpo", ["beta": 0.1], options)
+        try followPairs(golden, engine)
+    }
+
+    private func followPairs(_ golden: Golden, _ engine: TrainingEngine) throws {
         let pairs = try Golden("training", components)
         let (chosen, rejected) = (try pairs.rows("pairs", "chosen."), try pairs.rows("pairs", "rejected."))
         try follow(golden, engine, perStep: 4) {

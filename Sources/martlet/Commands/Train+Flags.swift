@@ -41,6 +41,7 @@ extension TrainCommand {
 
     private static let method = [
         Flag("rlhf_type", .text, "dpo trains on preference pairs; without it: supervised"),
+        Flag("ref_model", .text, "The objective's reference; the model itself before training, unless given"),
         Flag("beta", .number, "DPO's beta", default: "0.1"),
         Flag("loss_type", .text, "DPO's variant", default: "sigmoid"),
         Flag("label_smoothing", .number, "DPO's label smoothing", default: "0"),

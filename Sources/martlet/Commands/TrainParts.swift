@@ -143,6 +143,7 @@ struct TrainParts {
         var options = TrainingEngine.Options(tuner: tuner, isTarget: isTarget)
         options.isSaved = adapter.map { adapter in { adapter.isSaved($0) } } ?? savedFilter()
         options.recompute = arguments.bool("gradient_checkpointing") ? .blocks : .light
+        options.reference = try reference()
         options.seed = seed
         if arguments.bool("bf16"), arguments.text("torch_dtype")?.hasSuffix("32") != true { options.products = "bf16" }
         options.embeddingNoise = max(0, arguments.double("neftune_noise_alpha") ?? 0)
@@ -150,6 +151,22 @@ struct TrainParts {
             model: model, objective: method.objective(), optimizer: method.optimizer(), options: options)
         if let adapter { try engine.load(adapter) }
         return engine
+    }
+
+    /// The model that `--ref_model` names, which has to read the same tokens.
+    private func reference() throws -> Model? {
+        guard let name = arguments.text("ref_model") else { return nil }
+        guard try method.objective().needsReference else {
+            throw UsageError("--ref_model is given, and the objective has no reference; leave it out")
+        }
+        let path = try Session.modelPath(arguments, registry, name: name)
+        let reference = try Session.model(arguments, registry, path: path)
+        guard reference.shape.vocabulary == model.shape.vocabulary else {
+            throw UsageError(
+                "--ref_model \(name) has \(reference.shape.vocabulary) tokens, the model \(model.shape.vocabulary); "
+                    + "name a model of the same vocabulary")
+        }
+        return reference
     }
 
     /// Whether the rows are to be preference pairs.

@@ -19,6 +19,9 @@ struct TrainPlan {
     /// Resolves all that can be without fetching or writing, and says it.
     func fill(_ plan: inout Plan) throws {
         let model = try plan.model(registry)
+        if let name = arguments.text("ref_model"), let path = try plan.locate("reference", name, registry) {
+            plan.add("reference", path)
+        }
         guard !arguments.list("dataset").isEmpty else { throw UsageError("--dataset is missing") }
         try plan.datasets(["dataset", "val_dataset"], registry)
         // What does not hang on the model is checked in any case.
