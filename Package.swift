@@ -32,6 +32,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Loggers/Plot", links: ["CPNG"]),
     Plugin(folder: "Loggers/TensorBoard"),
     Plugin(folder: "Losses/DPO"),
+    Plugin(folder: "Losses/KTO"),
     Plugin(folder: "Losses/SFT"),
     Plugin(folder: "Models/BERT"),
     Plugin(folder: "Models/Baichuan"),

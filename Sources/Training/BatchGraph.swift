@@ -6,9 +6,12 @@ struct BatchGraph {
     struct Inputs {
         let sequence: SequenceInputs
         let labels, weights, rows, normalizer, reference, seed: Value
+        /// A number a sequence: its label, and the window's means over mismatched answers.
+        let marks, mismatched, mismatchedReference: Value
 
         var all: [Value] {
             [sequence.ids, sequence.positions, sequence.segments, labels, weights, rows, normalizer, reference, seed]
+                + [marks, mismatched, mismatchedReference]
         }
     }
 
@@ -43,7 +46,10 @@ struct BatchGraph {
             labels: graph.input("labels", ValueType([key.tokens], .i32)), weights: graph.input("weights", tokens),
             rows: graph.input("rows", ValueType([key.tokens], .i32)),
             normalizer: graph.input("normalizer", ValueType([1])),
-            reference: graph.input("reference", ValueType([key.rows])), seed: graph.input("seed", ValueType([2], .u32)))
+            reference: graph.input("reference", ValueType([key.rows])), seed: graph.input("seed", ValueType([2], .u32)),
+            marks: graph.input("marks", ValueType([key.rows])),
+            mismatched: graph.input("mismatched", ValueType([key.rows])),
+            mismatchedReference: graph.input("mismatched_reference", ValueType([key.rows])))
         self.inputs = inputs
         graph.seed = inputs.seed
         noise =
@@ -73,6 +79,11 @@ struct BatchGraph {
                 logps: logps, weights: inputs.weights, sequences: inputs.rows, normalizer: inputs.normalizer,
                 sequenceLogps: sums, sequenceLengths: lengths)
             if objective.needsReference { values.referenceSequenceLogps = inputs.reference }
+            if objective.needsLabels { values.labels = inputs.marks }
+            if objective.needsMismatched {
+                values.mismatchedLogps = inputs.mismatched
+                values.mismatchedReferenceLogps = inputs.mismatchedReference
+            }
             let aligned = try objective.loss(graph, values)
             loss = aligned.loss
             let hits = try graph.emit("sum", [graph.emit("mul", [labelled.hits, counted])[0]])[0]

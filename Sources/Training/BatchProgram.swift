@@ -70,8 +70,14 @@ final class BatchProgram {
         self.bound = bound
     }
 
-    func run(_ batch: Batch, normalizer: Double, reference: [Float], noise: UInt64) throws -> TrainingEngine.Result {
+    func run(
+        _ batch: Batch, normalizer: Double, reference: [Float], mismatch: TrainingEngine.Mismatch, noise: UInt64
+    ) throws -> TrainingEngine.Result {
         try fill(batch)
+        func each(_ value: Float) -> [Float] { [Float](repeating: value, count: key.rows) }
+        try bound[inputs.marks]?.write(batch.rows.map { $0.label ?? 0 })
+        try bound[inputs.mismatched]?.write(each(mismatch.policy))
+        try bound[inputs.mismatchedReference]?.write(each(mismatch.reference))
         try bound[inputs.normalizer]?.write([Float(normalizer)])
         try bound[inputs.reference]?.write(reference)
         try bound[inputs.seed]?.write([UInt32(truncatingIfNeeded: noise), UInt32(truncatingIfNeeded: noise >> 32)])

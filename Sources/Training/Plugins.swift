@@ -251,6 +251,8 @@ package struct ObjectiveHandle: @unchecked Sendable {
     package let needs: UInt32
     package var needsPairs: Bool { needs & MT_NEEDS_PAIRS != 0 }
     package var needsReference: Bool { needs & MT_NEEDS_REFERENCE != 0 }
+    package var needsLabels: Bool { needs & MT_NEEDS_LABELS != 0 }
+    package var needsMismatched: Bool { needs & MT_NEEDS_MISMATCHED != 0 }
 
     package init(id: String, settings: JSON, components: any ComponentSource) throws {
         let component = try components.component(kind: MT_KIND_ALIGNMENT, id: id)
@@ -270,6 +272,9 @@ package struct ObjectiveHandle: @unchecked Sendable {
     package struct Inputs {
         package var logps, weights, sequences, normalizer, sequenceLogps, sequenceLengths: Value
         package var referenceSequenceLogps = Value.none
+        package var labels = Value.none
+        package var mismatchedLogps = Value.none
+        package var mismatchedReferenceLogps = Value.none
 
         package init(
             logps: Value, weights: Value, sequences: Value, normalizer: Value, sequenceLogps: Value,
@@ -301,6 +306,9 @@ package struct ObjectiveHandle: @unchecked Sendable {
         set(\.sequence_logps, inputs.sequenceLogps)
         set(\.sequence_lengths, inputs.sequenceLengths)
         set(\.reference_sequence_logps, inputs.referenceSequenceLogps)
+        set(\.labels, inputs.labels)
+        set(\.mismatched_logps, inputs.mismatchedLogps)
+        set(\.mismatched_reference_logps, inputs.mismatchedReferenceLogps)
         var out = mt_value()
         let receiver = Metrics(graph)
         try settings.lent { settings in

@@ -35,11 +35,17 @@ package struct Trainer {
         self.settings = settings
     }
 
-    /// What means over a window divide by: trained tokens, or pairs.
+    /// What means over a window divide by: trained tokens, pairs, or labelled rows.
     package func normalizer(_ batches: [Batch]) -> Double { max(1, count(batches)) }
 
+    /// Objectives over pairs or labels are means over rows, the others over tokens.
+    private var countsRows: Bool { engine.objective.needsPairs || engine.objective.needsLabels }
+    private func rows(_ batch: Batch) -> Int {
+        engine.objective.needsPairs ? batch.sequenceCount / 2 : batch.sequenceCount
+    }
+
     private func count(_ batches: [Batch]) -> Double {
-        Double(batches.reduce(0) { $0 + (engine.objective.needsPairs ? $1.sequenceCount / 2 : $1.trainedTokens) })
+        Double(batches.reduce(0) { $0 + (countsRows ? rows($1) : $1.trainedTokens) })
     }
 
     /// One optimizer step over a window, counted from 1.
@@ -49,9 +55,11 @@ package struct Trainer {
         let normalizer = normalizer(window)
         var loss = 0.0
         var sums = MetricSums()
+        let mismatch = try engine.mismatch(window)
         for (i, batch) in window.enumerated() {
             let noise = engine.options.seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(number) << 20 &+ UInt64(i)
-            let result = try engine.forwardBackward(batch, normalizer: normalizer, accumulates: i > 0, noise: noise)
+            let result = try engine.forwardBackward(
+                batch, normalizer: normalizer, accumulates: i > 0, mismatch: mismatch, noise: noise)
             guard result.loss.isFinite else { throw try nonFinite("the loss is \(result.loss)", number, [batch]) }
             loss += result.loss
             sums.add(result.metrics)
@@ -88,7 +96,7 @@ package struct Trainer {
             result.loss += share.loss
             total += count([batch])
             sums.add(share.metrics)
-            result.rows += engine.objective.needsPairs ? batch.sequenceCount / 2 : batch.sequenceCount
+            result.rows += rows(batch)
         }
         result.loss /= max(1, total)
         result.metrics = sums.means

@@ -185,25 +185,52 @@ package final class TrainingEngine {
         package var metrics: [String: (sum: Double, count: Double)] = [:]
     }
 
+    /// Mean log-probabilities of a window's mismatched answers, which KTO's divergence is estimated from.
+    package struct Mismatch: Sendable {
+        var policy: Float = 0
+        var reference: Float = 0
+        package init() {}
+    }
+
+    /// What the objective wants to know of the whole window before its first batch. Each sequence is then given the window's mean,
+    /// so that a mean over any batch of it is the same.
+    package func mismatch(_ window: [Batch]) throws -> Mismatch {
+        var mismatch = Mismatch()
+        guard objective.needsMismatched else { return mismatch }
+        var count: Float = 0
+        for batch in Batch.mismatched(window) where batch.sequenceCount > 0 {
+            mismatch.policy += try sequenceLogps(batch, adapted: true).reduce(0, +)
+            mismatch.reference += try referenceLogps(batch).reduce(0, +)
+            count += Float(batch.sequenceCount)
+        }
+        mismatch.policy /= max(1, count)
+        mismatch.reference /= max(1, count)
+        return mismatch
+    }
+
     /// Runs a batch and adds its gradient to what was gathered (`accumulates`), or begins anew.
     /// - Parameters:
     ///   - normalizer: What the window's means divide by: trained tokens, or pairs.
+    ///   - mismatch: Of the window, see `mismatch`.
     ///   - noise: Seed of this batch's dropout.
     package func forwardBackward(
-        _ batch: Batch, normalizer: Double, accumulates: Bool, noise: UInt64 = 0
+        _ batch: Batch, normalizer: Double, accumulates: Bool, mismatch: Mismatch = Mismatch(), noise: UInt64 = 0
     ) throws -> Result {
-        try run(batch, normalizer: normalizer, mode: accumulates ? .accumulate : .begin, noise: noise)
+        try run(
+            batch, normalizer: normalizer, mode: accumulates ? .accumulate : .begin, mismatch: mismatch, noise: noise)
     }
 
     /// The batch's share of the loss, without dropout and gradients.
     package func evaluate(_ batch: Batch, normalizer: Double) throws -> Result {
-        try run(batch, normalizer: normalizer, mode: .evaluate, noise: 0)
+        try run(batch, normalizer: normalizer, mode: .evaluate, mismatch: mismatch([batch]), noise: 0)
     }
 
-    private func run(_ batch: Batch, normalizer: Double, mode: BatchProgram.Mode, noise: UInt64) throws -> Result {
+    private func run(
+        _ batch: Batch, normalizer: Double, mode: BatchProgram.Mode, mismatch: Mismatch, noise: UInt64
+    ) throws -> Result {
         let reference = objective.needsReference ? try referenceLogps(batch) : []
         let program = try program(batch, mode)
-        return try program.run(batch, normalizer: normalizer, reference: reference, noise: noise)
+        return try program.run(batch, normalizer: normalizer, reference: reference, mismatch: mismatch, noise: noise)
     }
 
     private func referenceLogps(_ batch: Batch) throws -> [Float] {

@@ -94,7 +94,10 @@ def gguf(file, directory=None):
 
 def events(directory):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    run_directory = EventAccumulator(str(directory), size_guidance={"scalars": 0})
+    files = sorted(pathlib.Path(directory).glob("**/*tfevents*"))
+    if not files:
+        fail(f"there is no event file below {directory}")
+    run_directory = EventAccumulator(str(files[-1].parent), size_guidance={"scalars": 0})
     run_directory.Reload()
     tags = run_directory.Tags()["scalars"]
     if not tags:

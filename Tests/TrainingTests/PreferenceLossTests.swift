@@ -15,6 +15,62 @@ import Training
         components = Registry(try .standard())
     }
 
+    /// Desirable answers and others, with the log-probabilities of answers to other prompts.
+    @Test func ktoAgreesWithTrl() throws {
+        let document = try Golden("losses", components).json("preference.json")
+        let inputs = try #require(document["inputs"])
+        func numbers(_ name: String) -> [Float] { inputs[name]?.array?.compactMap(\.double).map { Float($0) } ?? [] }
+        let labels = inputs["desirable"]?.array?.compactMap(\.bool).map { $0 ? Float(1) : 0 } ?? []
+        func chosen(_ good: String, _ bad: String) -> [Float] {
+            labels.indices.map { labels[$0] > 0 ? numbers(good)[$0] : numbers(bad)[$0] }
+        }
+        func mean(_ values: [Float]) -> [Float] {
+            values.map { _ in values.reduce(0, +) / Float(values.count) }
+        }
+        let device = try Device(component: components.component(kind: MT_KIND_DEVICE, id: "cpu"))
+        var cases = 0
+        for golden in document["cases"]?.array ?? [] where golden["method"]?.string == "kto" {
+            cases += 1
+            var settings = JSONObject()
+            for name in ["beta", "desirable_weight", "undesirable_weight", "loss_type"] {
+                settings[name] = golden[name]
+            }
+            let objective = try ObjectiveHandle(id: "kto", settings: .object(settings), components: components)
+            let graph = Graph()
+            var buffers: [Value: DeviceBuffer] = [:]
+            func input(_ name: String, _ values: [Float]) throws -> Value {
+                let value = graph.input(name, ValueType([values.count]))
+                buffers[value] = try device.upload(values)
+                return value
+            }
+            let unread = try input("unread", [0])
+            let sums = try input("policy", chosen("policy_chosen", "policy_rejected"))
+            var batch = ObjectiveHandle.Inputs(
+                logps: unread, weights: unread, sequences: unread,
+                normalizer: try input("normalizer", [Float(labels.count)]), sequenceLogps: sums,
+                sequenceLengths: unread)
+            batch.referenceSequenceLogps = try input("reference", chosen("ref_chosen", "ref_rejected"))
+            batch.labels = try input("labels", labels)
+            batch.mismatchedLogps = try input("mismatched", mean(numbers("policy_mismatched")))
+            batch.mismatchedReferenceLogps = try input("mismatched_reference", mean(numbers("ref_mismatched")))
+            let loss = try objective.loss(graph, batch).loss
+            let gradient = try #require(try graph.differentiate(loss, with: [sums])[0])
+            let program = try Program(
+                graph, outputs: [loss, gradient], device: device, arena: SharedArena(device: device))
+            try program.run { buffers[$0] }
+            let wanted = try #require(golden["loss"]?.double)
+            let found = Double(try program.read(loss, as: Float.self)[0])
+            #expect(abs(found - wanted) <= 1e-5 * abs(wanted), "\(settings): \(found), wanted \(wanted)")
+            let slopes = try program.read(gradient, as: Float.self)
+            for row in labels.indices {
+                let side = labels[row] > 0 ? "policy_chosen" : "policy_rejected"
+                let slope = try #require(golden["gradients"]?[side]?[row]?.double)
+                #expect(abs(Double(slopes[row]) - slope) <= 1e-4 * max(1e-3, abs(slope)), "\(settings), row \(row)")
+            }
+        }
+        #expect(cases == 3)
+    }
+
     @Test func everyVariantOfDPOAgreesWithTrl() throws {
         let document = try Golden("losses", components).json("preference.json")
         let inputs = try #require(document["inputs"])

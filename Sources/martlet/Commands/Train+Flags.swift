@@ -40,14 +40,17 @@ extension TrainCommand {
         ]
 
     private static let method = [
-        Flag("rlhf_type", .text, "dpo trains on preference pairs; without it: supervised"),
+        Flag(
+            "rlhf_type", .text, "dpo trains on preference pairs, kto on answers with a label; without it: supervised"),
         Flag("ref_model", .text, "The objective's reference; the model itself before training, unless given"),
-        Flag("beta", .number, "DPO's beta", default: "0.1"),
-        Flag("loss_type", .text, "DPO's variant", default: "sigmoid"),
+        Flag("beta", .number, "DPO's and KTO's beta", default: "0.1"),
+        Flag("loss_type", .text, "The objective's variant; DPO's sigmoid, KTO's kto unless given"),
         Flag("label_smoothing", .number, "DPO's label smoothing", default: "0"),
         Flag(
             "f_divergence_type", .text, "DPO's divergence: reverse_kl, forward_kl, js_divergence, alpha_divergence",
             default: "reverse_kl"),
+        Flag("desirable_weight", .number, "KTO's weight of desirable answers", default: "1"),
+        Flag("undesirable_weight", .number, "KTO's weight of undesirable answers", default: "1"),
         Flag("discopop_tau", .number, "DiscoPOP's temperature", default: "0.05"),
         Flag(
             "tuner_type", .text, "full, or a tuner: lora or an installed plugin's", default: "lora",

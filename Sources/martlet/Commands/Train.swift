@@ -22,7 +22,7 @@ enum TrainCommand: Command {
         let parts = TrainParts(arguments, model, registry)
         let tuner = try parts.tuner()
         let engine = try parts.engine(tuner)
-        let data = try parts.data(pairs: engine.objective.needsPairs, directory: directory)
+        let data = try parts.data(parts.purpose(), directory: directory)
         var settings = try parts.runSettings(directory)
         let trainer = Trainer(
             engine, settings: try parts.trainerSettings(data, tuner, checkpoint, epochs: settings.epochs))
@@ -59,8 +59,8 @@ enum TrainCommand: Command {
     /// Shows the first rows in the order of training.
     private static func preview(_ arguments: Arguments, _ registry: Registry) throws {
         let parts = TrainParts(arguments, try Session.model(arguments, registry), registry)
-        let pairs = try parts.needsPairs()
-        let (data, encoder) = (try parts.data(pairs: pairs, directory: nil), try parts.encoder(pairs: pairs))
+        let purpose = try parts.purpose()
+        let (data, encoder) = (try parts.data(purpose, directory: nil), try parts.encoder(purpose))
         let feed = try data.preview()
         let preview = Preview(Terminal.isInteractive ? .color : .brackets)
         var shown = 0

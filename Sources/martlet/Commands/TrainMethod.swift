@@ -20,15 +20,12 @@ struct TrainMethod {
 
     func objective() throws -> ObjectiveHandle {
         guard objectiveID != "sft" else { return try ObjectiveHandle(id: "sft", settings: [:], components: registry) }
-        return try ObjectiveHandle(
-            id: objectiveID,
-            settings: [
-                "beta": .double(arguments.double("beta") ?? 0.1),
-                "loss_type": .string(arguments.text("loss_type") ?? "sigmoid"),
-                "label_smoothing": .double(arguments.double("label_smoothing") ?? 0),
-                "f_divergence_type": .string(arguments.text("f_divergence_type") ?? "reverse_kl"),
-                "discopop_tau": .double(arguments.double("discopop_tau") ?? 0.05),
-            ], components: registry)
+        var settings = JSONObject()
+        for flag in ["beta", "label_smoothing", "discopop_tau", "desirable_weight", "undesirable_weight"] {
+            settings[flag] = arguments.double(flag).map(JSON.double)
+        }
+        for flag in ["loss_type", "f_divergence_type"] { settings[flag] = arguments.text(flag).map(JSON.string) }
+        return try ObjectiveHandle(id: objectiveID, settings: .object(settings), components: registry)
     }
 
     func optimizerID() throws -> String {

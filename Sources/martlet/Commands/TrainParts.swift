@@ -169,8 +169,11 @@ struct TrainParts {
         return reference
     }
 
-    /// Whether the rows are to be preference pairs.
-    func needsPairs() throws -> Bool { try method.objective().needsPairs }
+    /// What the objective wants of a row.
+    func purpose() throws -> RowSchema.Purpose {
+        let objective = try method.objective()
+        return objective.needsPairs ? .pair : objective.needsLabels ? .label : .answer
+    }
 
     // MARK: The run
 
@@ -260,19 +263,19 @@ struct TrainParts {
     // MARK: Data
 
     /// - Parameter directory: Where rejected rows go; nil keeps none.
-    func data(pairs: Bool, directory: String?) throws -> TrainingData {
+    func data(_ purpose: RowSchema.Purpose, directory: String?) throws -> TrainingData {
         let names = arguments.list("dataset")
         guard !names.isEmpty else { throw UsageError("--dataset is missing") }
         let resolver = try DatasetNames(arguments, registry)
         return try TrainingData(
             names.map(resolver.resolve), validation: arguments.list("val_dataset").map(resolver.resolve),
-            settings: dataSettings(pairs: pairs, directory: directory), formats: Session.rowFormats(registry),
-            encoder: encoder(pairs: pairs))
+            settings: dataSettings(purpose, directory: directory), formats: Session.rowFormats(registry),
+            encoder: encoder(purpose))
     }
 
-    private func dataSettings(pairs: Bool, directory: String?) throws -> DataSettings {
+    private func dataSettings(_ purpose: RowSchema.Purpose, directory: String?) throws -> DataSettings {
         var settings = DataSettings()
-        settings.purpose = pairs ? .pair : .answer
+        settings.purpose = purpose
         settings.system = arguments.text("system")
         settings.filters = try arguments.judges("row_filter", MT_KIND_FILTER, registry)
         for (key, flag) in [("{{NAME}}", "model_name"), ("{{AUTHOR}}", "model_author")] {
@@ -316,10 +319,11 @@ struct TrainParts {
         settings.stopping = stopping
     }
 
-    func encoder(pairs: Bool) throws -> TemplateEncoder {
+    func encoder(_ purpose: RowSchema.Purpose) throws -> TemplateEncoder {
         let tokenizer = try model.tokenizer
         var options = TrainingOptions()
-        let named = arguments.has("loss_scale") || !pairs ? arguments.text("loss_scale") ?? "" : "last_round"
+        let named =
+            arguments.has("loss_scale") || purpose == .answer ? arguments.text("loss_scale") ?? "" : "last_round"
         guard let turns = TrainingOptions.Turns(rawValue: named) else {
             throw UsageError("--loss_scale is \"\(named)\", wanted default, last_round or all")
         }

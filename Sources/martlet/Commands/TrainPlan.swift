@@ -36,7 +36,7 @@ struct TrainPlan {
     private func fill(_ plan: inout Plan, _ model: Model) throws {
         let parts = TrainParts(arguments, model, registry)
         let tuner = try parts.tuner()
-        let data = try parts.data(pairs: parts.needsPairs(), directory: nil)
+        let data = try parts.data(parts.purpose(), directory: nil)
         var longest = MemoryEstimate.Batch(tokens: 16, rows: 1)
         var (batches, tokens) = (0, 0)
         let stream = try data.batches(epoch: 0)
