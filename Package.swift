@@ -36,6 +36,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Losses/SFT"),
     Plugin(folder: "Models/BERT"),
     Plugin(folder: "Models/Baichuan"),
+    Plugin(folder: "Models/CLIP"),
     Plugin(folder: "Models/ChatGLM"),
     Plugin(folder: "Models/Cohere"),
     Plugin(folder: "Models/DeepSeek"),
@@ -67,6 +68,7 @@ let plugins: [Plugin] = [
     Plugin(folder: "Models/Qwen3"),
     Plugin(folder: "Models/Qwen3MoE"),
     Plugin(folder: "Models/StarCoder2"),
+    Plugin(folder: "Models/Whisper"),
     Plugin(folder: "Optimizers/Adafactor"),
     Plugin(folder: "Optimizers/Adagrad"),
     Plugin(folder: "Optimizers/AdamW"),
@@ -187,7 +189,8 @@ let tests: [Target] = [
         name: "TrainingTests", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/TrainingTests"),
     .testTarget(
-        name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests", exclude: ["Goldens"]),
+        name: "CPUKernelTests", dependencies: ["CPUKernels"], path: "Tests/CPUKernelTests",
+        exclude: ["Arm", "Goldens"]),
     .testTarget(
         name: "CheckpointsTests",
         dependencies: [
@@ -262,7 +265,11 @@ let tests: [Target] = [
 
 // MARK: The package
 
-let exports = "\(Context.packageDirectory)/Sources/PluginAPI/exports.map"
+/// A plugin shows its entry alone. A test that links a plugin's target inherits that, and would hide a sanitizer's runtime from the
+/// libraries that it opens: with MARTLET_SANITIZE set everything stays visible.
+let exports =
+    Context.environment["MARTLET_SANITIZE"] == nil
+    ? ["-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/PluginAPI/exports.map"] : []
 
 let package = Package(
     name: "martlet",
@@ -275,7 +282,7 @@ let package = Package(
                 exclude: ["plugin.json"] + plugin.exclude,
                 swiftSettings: plugin.isTestable ? [.unsafeFlags(["-enable-testing"])] : [],
                 linkerSettings: [
-                    .unsafeFlags(["-Xlinker", "--version-script=\(exports)", "-Xlinker", "-z", "-Xlinker", "nodelete"])
+                    .unsafeFlags(exports + ["-Xlinker", "-z", "-Xlinker", "nodelete"])
                 ])
         },
     swiftLanguageModes: [.v6],

@@ -12,9 +12,9 @@ package struct ModelOutline {
 }
 
 extension FamilyHandle {
-    /// Builds the family's decoder once, for one token, in `graph`, to see which sites and parameters there are.
+    /// Builds the family's decoder once, for one token, in `graph`, to see which sites and parameters there are; and the parts
+    /// that read images or sound, for one item.
     package func outline(in graph: Graph) throws -> ModelOutline {
-        let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
         var sites: [ModelOutline.Site] = []
         graph.adaptLinear = { [unowned graph] site in
             if let weight = graph.parameter(site.weight) {
@@ -22,7 +22,11 @@ extension FamilyHandle {
             }
             return site.y
         }
-        _ = try build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        let main = shape.parts.contains("decoder") ? "decoder" : shape.parts.first ?? "decoder"
+        _ = try build(main, in: graph, sample(graph, for: main))
+        for part in shape.features.keys.sorted() where part != main && part != shape.context {
+            _ = try build(part, in: graph, sample(graph, for: part))
+        }
         if let head = shape.head {
             _ = try graph.parameter("/" + head, [shape.vocabulary, shape.hidden])
             if shape.headHasBias {

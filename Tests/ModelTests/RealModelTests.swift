@@ -71,4 +71,45 @@ import Testing
         let reference = try #require(golden["nll"]?["perplexity_transformers"]?.double)
         #expect(abs(perplexity / reference - 1) < 5e-4)
     }
+
+    private static let whisper = asset("whisper-tiny.en/model.safetensors").map { String($0.dropLast(18)) }
+
+    /// Whisper tiny.en over Kennedy's sentence, against CTranslate2 in f32; see Tests/Oracles/whisper_ctranslate2.py.
+    @Test(
+        .enabled(
+            if: whisper != nil && sharedData("audio/reference_whisper.json") != nil,
+            "MARTLET_ASSETS holds no whisper-tiny.en, or shared/data is absent"))
+    func aSpokenSentenceIsHeardAsTheReferenceHearsIt() throws {
+        let path = try #require(Self.whisper)
+        let text = try String(contentsOf: #require(sharedData("audio/reference_whisper.json")))
+        let run = try #require(try JSON(parsing: text)["runs"]?[0])
+        var options = Model.Options()
+        options.activation = "f32"
+        let model = try Model(path: path, options: options, components: components)
+        let features = try FeatureItems(path: path + "/features.safetensors", components: components)
+        let states = try SequenceRunner(model).run([], features: features) { graph, inputs in
+            try model.family.build("encoder", in: graph, inputs)
+        }[0]
+        for sample in run["encoder_out_samples"]?.array ?? [] {
+            let row = try #require(sample[0]?.int) * model.shape.hidden
+            // The reference rounds to four places.
+            for (i, value) in (sample[1]?.array ?? []).enumerated() {
+                #expect(try abs(Double(states[row + i]) - #require(value.double)) < 2e-3, "state \(row), \(i)")
+            }
+        }
+        let (prompt, words) = (ids(run["prompt_ids"]), ids(run["token_ids"]))
+        let logits = try Scorer(model).logits(prompt + words, features: features)
+        let width = model.shape.vocabulary
+        var total = 0.0
+        for (step, wanted) in words.enumerated() {
+            let row = logits[(prompt.count - 1 + step) * width..<(prompt.count + step) * width]
+            let best = row.indices.max { row[$0] < row[$1] }.map { $0 - row.startIndex }
+            #expect(best == Int(wanted), "word \(step)")
+            let top = Double(row.max() ?? 0)
+            total += Double(row[row.startIndex + Int(wanted)]) - top - log(row.reduce(0) { $0 + exp(Double($1) - top) })
+        }
+        let mean = try #require(run["mean_logprob"]?.double)
+        // Where the text ends counts there as a word.
+        #expect(abs(total / Double(words.count) - mean) < 2e-3)
+    }
 }

@@ -21,10 +21,10 @@ struct Run {
 
     /// The operand as a weight: what was imported, or plain f32 memory.
     func weight(_ place: Place, rows: Int, columns: Int, matrix: Int = 0) -> mk_weight {
-        // Rows within an imported weight are a view of plain values.
+        // Rows within an imported weight are a view of plain values, and so is one that a reshape reads in other rows.
         if let imported = memories[place.slot] as? CPUWeight, imported.matrices.indices.contains(matrix),
             place.offset == 0,
-            imported.matrices[matrix].rows == rows
+            imported.matrices[matrix].rows == rows, imported.matrices[matrix].columns == columns
         {
             return imported.matrices[matrix]
         }

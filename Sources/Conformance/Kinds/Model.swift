@@ -69,18 +69,21 @@ private struct ModelSuite {
         build.graph = bench.handle
         (build.ids, build.positions, build.segments) = (bench.raw(ids), bench.raw(positions), bench.raw(segments))
         if let types { build.type_ids = bench.raw(types) }
-        var outputs = [mt_value](repeating: mt_value(), count: 8)
-        var count = 0
-        try Ask.demand("\(what): build of \(part)") { error in
-            try Borrowed.lend(config) { config in
-                try Borrowed.lend(part) { part in
-                    (build.config, build.part) = (config, part)
-                    return table.build(context, &build, &outputs, outputs.count, &count, error)
-                }
+        // A decoder that attends to images or sound: an item for each of the two sequences.
+        if isDecoder, let source = shape["context"]?.string {
+            guard let sizes = shape["features"]?[source]?.array?.compactMap(\.int), !sizes.isEmpty else {
+                throw Breach("\(what): describe names the context \(source) and no features that it reads")
             }
+            var media = build
+            (media.ids, media.positions, media.segments) = (mt_value(), mt_value(), mt_value())
+            media.embeds = bench.raw(bench.input("features", [2] + sizes))
+            let states = try output(&bench, &media, part: source)
+            let rows = bench.graph.shape(states).first ?? 0
+            build.context = bench.raw(states)
+            build.context_segments = bench.raw(
+                bench.input("context_segments", [3], [0, Double(rows / 2), Double(rows)], .i32))
         }
-        guard count >= 1 else { throw Breach("\(what): build gave no output") }
-        let output = try bench.value(outputs[0])
+        let output = try output(&bench, &build, part: part)
         guard bench.graph.shape(output) == [tokens, hidden] else {
             throw Breach(
                 "\(what): hidden states are \(bench.graph.shape(output)), describe says [\(tokens), \(hidden)]")
@@ -90,6 +93,22 @@ private struct ModelSuite {
         let loss = try bench.weightedSum(output)
         try bench.checkGradient(what, of: loss, parameters)
         try checkSegments(&bench, output, ids: ids, tokens: tokens, hidden: hidden, isCausal: isDecoder)
+    }
+
+    /// The first output of a part.
+    private func output(_ bench: inout Bench, _ build: inout mt_build, part: String) throws -> Value {
+        var outputs = [mt_value](repeating: mt_value(), count: 8)
+        var count = 0
+        try Ask.demand("\(component.id): build of \(part)") { error in
+            try Borrowed.lend(config) { config in
+                try Borrowed.lend(part) { part in
+                    (build.config, build.part) = (config, part)
+                    return table.build(component.context, &build, &outputs, outputs.count, &count, error)
+                }
+            }
+        }
+        guard count >= 1 else { throw Breach("\(component.id): build of \(part) gave no output") }
+        return try bench.value(outputs[0])
     }
 
     /// What one sequence holds must not reach the other, nor, in a decoder, a later token an earlier one.

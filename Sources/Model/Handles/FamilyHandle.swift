@@ -52,8 +52,7 @@ package final class FamilyHandle: @unchecked Sendable {
     /// Emits a part into `graph`; a decoder's first output is its hidden states.
     package func build(
         _ part: String = "decoder", in graph: Graph, ids: Value, positions: Value, segments: Value,
-        embeds: Value = .none,
-        typeIDs: Value = .none
+        embeds: Value = .none, context states: Value = .none, contextSegments: Value = .none
     ) throws -> [Value] {
         var build = mt_build()
         build.struct_size = UInt32(MemoryLayout<mt_build>.size)
@@ -62,7 +61,8 @@ package final class FamilyHandle: @unchecked Sendable {
         build.positions = GraphService.value(positions, of: graph)
         build.segments = GraphService.value(segments, of: graph)
         build.embeds = GraphService.value(embeds, of: graph)
-        build.type_ids = GraphService.value(typeIDs, of: graph)
+        build.context = GraphService.value(states, of: graph)
+        build.context_segments = GraphService.value(contextSegments, of: graph)
         var outputs = [mt_value](repeating: mt_value(), count: 8)
         var count = 0
         do {
@@ -98,6 +98,10 @@ package struct ModelShape: Sendable {
     package let attention: [Attention]
     package let defaultTargets: [String]
     package let embedding: String
+    /// Parts that read images or sound, with the sizes of one item.
+    package let features: [String: [Int]]
+    /// The part whose states the decoder attends to.
+    package let context: String?
 
     init(_ json: JSON) throws {
         func int(_ key: String) throws -> Int {
@@ -123,5 +127,10 @@ package struct ModelShape: Sendable {
         }
         defaultTargets = json["default_targets"]?.array?.compactMap(\.string) ?? []
         embedding = json["embedding"]?.string ?? "model.embed_tokens.weight"
+        features = Dictionary(
+            uniqueKeysWithValues: (json["features"]?.object ?? JSONObject()).map {
+                ($0.key, ($0.value.array ?? []).compactMap(\.int))
+            })
+        context = json["context"]?.string
     }
 }

@@ -29,8 +29,7 @@ package final class ClassifierHead {
         guard !sequences.isEmpty else { return [] }
         let flat = try runner.run(sequences) { [model] graph, inputs in
             func build(_ part: String) throws -> [Value] {
-                try model.family.build(
-                    part, in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+                try model.family.build(part, in: graph, inputs)
             }
             guard let name = model.shape.classifier else { return try build("classifier") }
             guard let shape = model.weights.shape(of: name), shape.count == 2 else {

@@ -66,18 +66,42 @@ package final class EmbeddingHead {
     /// One vector for each sequence.
     package func embeddings(_ sequences: [[Int32]]) throws -> [[Float]] {
         guard !sequences.isEmpty else { return [] }
+        if model.shape.parts.contains("text_vectors") { return try vectors("text_vectors", of: sequences, nil) }
         let width = model.shape.hidden
         let flat = try runner.run(sequences) { [model] graph, inputs in
             let part = model.shape.parts.contains("decoder") ? "decoder" : "encoder"
-            let outputs = try model.family.build(
-                part, in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
-            return [outputs[0]]
+            return [try model.family.build(part, in: graph, inputs)[0]]
         }[0]
         var start = 0
         return sequences.map { ids in
             defer { start += ids.count }
             return pooled(flat[start * width..<(start + ids.count) * width], count: ids.count)
         }
+    }
+
+    /// One vector for each image.
+    package func embeddings(_ items: FeatureItems) throws -> [[Float]] {
+        guard model.shape.parts.contains("image_vectors") else {
+            throw ModelError(
+                .unsupported,
+                "this model makes no vectors of images; its parts are \(model.shape.parts.joined(separator: ", "))",
+                at: model.path)
+        }
+        return try vectors("image_vectors", of: [], items)
+    }
+
+    /// The second output of a part, [n, width], brought to unit length as asked.
+    private func vectors(_ part: String, of sequences: [[Int32]], _ items: FeatureItems?) throws -> [[Float]] {
+        let flat = try runner.run(sequences, features: items) { [model] graph, inputs in
+            let outputs = try model.family.build(part, in: graph, inputs)
+            guard outputs.count > 1 else {
+                throw ModelError(.invalid, "the part \(part) gives no vectors as its second output", at: model.path)
+            }
+            return [outputs[1]]
+        }[0]
+        let count = items?.count ?? sequences.count
+        let width = flat.count / max(1, count)
+        return (0..<count).map { scaled(flat[$0 * width..<($0 + 1) * width].map(Double.init)) }
     }
 
     /// states [count, width] → [width].
@@ -106,6 +130,10 @@ package final class EmbeddingHead {
                 for (i, value) in row(token).enumerated() { vector[i] = Swift.max(vector[i], Double(value)) }
             }
         }
+        return scaled(vector)
+    }
+
+    private func scaled(_ vector: [Double]) -> [Float] {
         let length = normalizes ? Swift.max(vector.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-12) : 1
         return vector.map { Float($0 / length) }
     }

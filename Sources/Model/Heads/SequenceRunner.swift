@@ -11,19 +11,24 @@ package final class SequenceRunner {
     }
 
     /// The values that `build` wants, each in f32.
-    package func run(_ sequences: [[Int32]], _ build: (Graph, SequenceInputs) throws -> [Value]) throws -> [[Float]] {
+    /// - Parameter features: Images or sound that a part reads, or one item a sequence where the decoder attends to them.
+    package func run(
+        _ sequences: [[Int32]], features: FeatureItems? = nil, _ build: (Graph, SequenceInputs) throws -> [Value]
+    ) throws -> [[Float]] {
         try check(sequences)
         let graph = model.makeGraph()
         let ids = sequences.flatMap { $0 }
-        let inputs = SequenceInputs(graph, tokens: ids.count, segments: sequences.count)
+        let inputs = SequenceInputs(
+            graph, tokens: ids.count, segments: sequences.count, features: features.map { ValueType($0.shape) })
         let outputs = try build(graph, inputs)
         graph.settleLayouts()
         let program = try Program(graph, outputs: outputs, device: model.device, arena: arena)
-        let bound: [Value: DeviceBuffer] = [
+        var bound: [Value: DeviceBuffer] = [
             inputs.ids: try model.device.upload(ids),
             inputs.positions: try model.device.upload(sequences.flatMap { $0.indices.map(Int32.init) }),
             inputs.segments: try model.device.upload(Self.bounds(sequences)),
         ]
+        if let features { bound[inputs.features] = try model.device.upload(features.values) }
         let weights = try WeightBinding(graph, model)
         try program.run { bound[$0] ?? weights[$0] }
         return try outputs.map { try program.read($0, as: Float.self) }

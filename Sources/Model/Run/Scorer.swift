@@ -11,24 +11,22 @@ package final class Scorer {
     }
 
     /// Logits [tokens, vocabulary] of one sequence; an encoder's are those of its masked words.
-    package func logits(_ ids: [Int32]) throws -> [Float] {
-        try runner.run([ids]) { [model] graph, inputs in
+    /// - Parameter features: What the sequence is about, for a decoder that attends to images or sound.
+    package func logits(_ ids: [Int32], features: FeatureItems? = nil) throws -> [Float] {
+        try runner.run([ids], features: features) { [model] graph, inputs in
             if model.shape.parts.contains("masked_lm") {
-                return try model.family.build(
-                    "masked_lm", in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+                return try model.family.build("masked_lm", in: graph, inputs)
             }
-            let hidden = try model.family.build(
-                in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            let hidden = try model.family.build(in: graph, inputs)
             return [try model.head(graph, hidden[0])]
         }[0]
     }
 
     /// log p(ids[t + 1] | ids[0 ... t]) for each t, without a matrix of tokens by vocabulary.
-    package func logprobs(_ ids: [Int32]) throws -> [Float] {
+    package func logprobs(_ ids: [Int32], features: FeatureItems? = nil) throws -> [Float] {
         guard ids.count > 1 else { return [] }
-        let all = try runner.run([ids]) { [model] graph, inputs in
-            let hidden = try model.family.build(
-                in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        let all = try runner.run([ids], features: features) { [model] graph, inputs in
+            let hidden = try model.family.build(in: graph, inputs)
             let labels = try graph.constant(ValueType([ids.count], .i32), Self.bytes(ids.dropFirst() + [0]))
             return [try model.labelLogprobs(graph, hidden[0], labels: labels).logps]
         }[0]
@@ -43,11 +41,14 @@ package final class Scorer {
 /// The values that every language model reads.
 package struct SequenceInputs {
     package let ids, positions, segments: Value
+    /// f32 [items, sizes…]: images or sound; none for models of text alone.
+    package let features: Value
 
-    package init(_ graph: Graph, tokens: Int, segments count: Int) {
+    package init(_ graph: Graph, tokens: Int, segments count: Int, features type: ValueType? = nil) {
         ids = graph.input("ids", ValueType([tokens], .i32))
         positions = graph.input("positions", ValueType([tokens], .i32))
         segments = graph.input("segments", ValueType([count + 1], .i32))
+        features = type.map { graph.input("features", $0) } ?? .none
     }
 }
 

@@ -25,10 +25,8 @@ package struct CheckpointAudit {
                 return Parameter(name: name, shape: shape)
             }
         }
-        let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
         for part in model.shape.parts {
-            let outputs = try model.family.build(
-                part, in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            let outputs = try model.family.build(part, in: graph, model.family.sample(graph, for: part))
             if part == "decoder", model.shape.head != nil, let hidden = outputs.first {
                 _ = try model.head(graph, hidden)
             }

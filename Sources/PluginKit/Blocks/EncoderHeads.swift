@@ -6,6 +6,14 @@ extension GraphBuilder {
         return gatherRows(x, segments.slice(0, 0, bounds - 1))
     }
 
+    /// The state of each sequence's last token: x [T, width] → [S, width]; zero for an empty first sequence.
+    public func lastTokens(_ x: Tensor, _ segments: Tensor) -> Tensor {
+        guard let bounds = segments.shape.first, let width = x.shape.last else { return none }
+        // Behind a row of zeros the row of a sequence's end is that of its last token.
+        let shifted = concat([constant([Float](repeating: 0, count: width), [1, width]), x], axis: 0)
+        return gatherRows(shifted, segments.slice(0, 1, bounds))
+    }
+
     /// The mean over each sequence's tokens: x [T, width] → [S, width].
     public func sequenceMeans(_ x: Tensor, _ segments: Tensor) -> Tensor {
         let shape = x.shape

@@ -11,7 +11,8 @@ public struct BuildInputs {
     public let positions: Tensor
     /// i32 [S + 1].
     public let segments: Tensor
-    /// f32 [T, width], in place of looked-up ids.
+    /// f32 [T, width], in place of looked-up ids; for a part that reads images or sound f32 [items, sizes…], as
+    /// `ModelDescription.features` has them.
     public let embeds: Tensor?
     /// f32 [T', width'], what cross attention reads.
     public let context: Tensor?
@@ -71,6 +72,10 @@ public struct ModelDescription: Sendable {
     /// Last names of the linear sites that tuners take by default.
     public var defaultTargets: [String] = []
     public var embedding = "model.embed_tokens.weight"
+    /// Parts that read images or sound, with the sizes of one item: [3, 224, 224] pixels, [80, 3000] mel bands by frames.
+    public var features: [String: [Int]] = [:]
+    /// The part whose first output [T', width] the decoder's cross attention reads.
+    public var context: String?
 
     public init() {}
 
@@ -84,6 +89,10 @@ public struct ModelDescription: Sendable {
             "classifier": classifier.map(JSON.string) ?? .null, "logit_scale": .double(logitScale),
             "logit_softcap": .double(logitSoftcap), "embedding": .string(embedding),
             "default_targets": .array(defaultTargets.map(JSON.string)),
+            "context": context.map(JSON.string) ?? .null,
+            "features": .object(
+                JSONObject(
+                    features.sorted { $0.key < $1.key }.map { ($0.key, .array($0.value.map { .int(Int64($0)) })) })),
             "attention": .array(
                 attention.map {
                     [

@@ -17,6 +17,10 @@ enum ScoreCommand: Command {
             Flag(
                 "texts", .text,
                 "File with a text a line, or JSONL with \"text\" or \"messages\"; - reads standard input"),
+            Flag(
+                "features", .text,
+                "safetensors file of what the model sees or hears, an item a tensor: pixels [3, h, w], log-mel [bands, frames]"
+            ),
             Flag("no_special", .boolean, "Add no beginning or end tokens", default: "false"),
             Flag("logits", .text, "Write all logits to this safetensors file, in f32: logits.0, logits.1 …"),
             Flag("batch_tokens", .integer, "Tokens that are run at once for embeddings and labels", default: "2048"),
@@ -34,10 +38,13 @@ enum ScoreCommand: Command {
             Terminal.error("\(model.path): nothing reads \(audit.unused.count) tensors, such as \(audit.unused[0])")
         }
         if let adapter = arguments.text("adapters") { try Session.adapt(model, adapter, registry) }
+        let features = try arguments.text("features").map { try FeatureItems(path: $0, components: registry) }
+        if let features, arguments.text("task") == "embedding" { return try embed(features, model, arguments) }
         let sequences = try ScoreInput.sequences(arguments, model)
         guard !sequences.isEmpty else { throw UsageError("there is nothing to score; give a text, --texts or --ids") }
+        try check(features, sequences, model, arguments)
         switch arguments.text("task") {
-        case "causal_lm": try scoreTokens(sequences, model, registry, arguments)
+        case "causal_lm": try scoreTokens(sequences, features, model, registry, arguments)
         case "embedding":
             let head = try EmbeddingHead(model)
             let limit = head.maximumTokens
@@ -61,15 +68,44 @@ enum ScoreCommand: Command {
 
     // MARK: Tasks
 
+    /// Vectors of images, a few at once.
+    private static func embed(_ items: FeatureItems, _ model: Model, _ arguments: Arguments) throws {
+        let head = try EmbeddingHead(model)
+        for start in stride(from: 0, to: items.count, by: 8) {
+            let batch = items[start..<min(items.count, start + 8)]
+            for (j, vector) in try head.embeddings(batch).enumerated() {
+                let value = JSON.array(vector.map { .double(Double($0)) })
+                line(start + j, "item", .string(batch.names[j]), [("embedding", value)], arguments)
+            }
+        }
+    }
+
+    private static func check(
+        _ features: FeatureItems?, _ sequences: [[Int32]], _ model: Model, _ arguments: Arguments
+    ) throws {
+        guard let features else { return }
+        guard model.shape.context != nil, arguments.text("task") == "causal_lm" else {
+            throw UsageError(
+                "--features goes with --task embedding of a model that makes vectors of images, or with causal_lm of one whose decoder attends to them; \(model.family.id) does not"
+            )
+        }
+        guard features.count == sequences.count else {
+            throw UsageError("--features holds \(features.count) items for \(sequences.count) texts; give one a text")
+        }
+    }
+
     private static func scoreTokens(
-        _ sequences: [[Int32]], _ model: Model, _ registry: any ComponentSource, _ arguments: Arguments
+        _ sequences: [[Int32]], _ features: FeatureItems?, _ model: Model, _ registry: any ComponentSource,
+        _ arguments: Arguments
     ) throws {
         let scorer = Scorer(model)
-        if let path = arguments.text("logits") { return try writeLogits(sequences, scorer, model, registry, to: path) }
+        if let path = arguments.text("logits") {
+            return try writeLogits(sequences, features, scorer, model, registry, to: path)
+        }
         var total = 0.0
         var count = 0
         for (i, ids) in sequences.enumerated() {
-            let logprobs = try scorer.logprobs(ids).map(Double.init)
+            let logprobs = try scorer.logprobs(ids, features: features?[i..<i + 1]).map(Double.init)
             total -= logprobs.reduce(0, +)
             count += logprobs.count
             let mean = logprobs.isEmpty ? 0 : -logprobs.reduce(0, +) / Double(logprobs.count)
@@ -94,7 +130,8 @@ enum ScoreCommand: Command {
     }
 
     private static func writeLogits(
-        _ sequences: [[Int32]], _ scorer: Scorer, _ model: Model, _ registry: any ComponentSource, to path: String
+        _ sequences: [[Int32]], _ features: FeatureItems?, _ scorer: Scorer, _ model: Model,
+        _ registry: any ComponentSource, to path: String
     ) throws {
         guard path.hasSuffix(".safetensors") else {
             throw UsageError("--logits is \"\(path)\", wanted a .safetensors file")
@@ -106,7 +143,9 @@ enum ScoreCommand: Command {
                 TensorEntry(
                     name: "logits.\(i)", layout: "f32", shape: [ids.count, width], size: UInt64(4 * ids.count * width))
             }, components: registry)
-        for ids in sequences { try writer.write(scorer.logits(ids)) }
+        for (i, ids) in sequences.enumerated() {
+            try writer.write(scorer.logits(ids, features: features?[i..<i + 1]))
+        }
         try writer.finish()
     }
 
@@ -148,8 +187,14 @@ enum ScoreCommand: Command {
     // MARK: Output
 
     private static func line(_ index: Int, _ ids: [Int32], _ fields: [(String, JSON)], _ arguments: Arguments) {
+        line(index, "ids", .array(ids.map { .int(Int64($0)) }), fields, arguments)
+    }
+
+    private static func line(
+        _ index: Int, _ key: String, _ subject: JSON, _ fields: [(String, JSON)], _ arguments: Arguments
+    ) {
         if arguments.bool("json") {
-            let head: [(String, JSON)] = [("index", .int(Int64(index))), ("ids", .array(ids.map { .int(Int64($0)) }))]
+            let head: [(String, JSON)] = [("index", .int(Int64(index))), (key, subject)]
             return Terminal.line(JSON.object(JSONObject(head + fields)).text())
         }
         // A list of a number for each token or element is for programs.
@@ -160,7 +205,8 @@ enum ScoreCommand: Command {
                 : "\(name) \(value.string ?? value.text())"
         }
         Terminal.line(
-            "\(index)\t\(ids.count) tokens\t" + shown.filter { !$0.hasPrefix("logprobs") }.joined(separator: "\t"))
+            "\(index)\t\(subject.array.map { "\($0.count) tokens" } ?? "\(key) \(subject.string ?? "")")\t"
+                + shown.filter { !$0.hasPrefix("logprobs") }.joined(separator: "\t"))
     }
 
     private static func report(_ audit: CheckpointAudit, _ model: Model, isJSON: Bool) throws {

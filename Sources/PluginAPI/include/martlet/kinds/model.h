@@ -17,7 +17,8 @@ typedef struct mt_build {
     mt_value ids;       /* i32 [T] token ids */
     mt_value positions; /* i32 [T], or [3, T] for multimodal rope */
     mt_value segments;  /* i32 [S + 1] cumulative token offsets of the sequences; trailing entries repeat the last */
-    mt_value embeds;    /* f32 [T, width] in place of looked-up ids, when given */
+    mt_value embeds;    /* f32 [T, width] in place of looked-up ids, when given; for a part that "features" lists
+                         * f32 [items, sizes...], and ids, positions and segments are absent */
     mt_value context;   /* f32 [T', width'] states that cross attention reads, when given */
     mt_value context_segments; /* i32 [S + 1] over context */
     mt_value type_ids;  /* i32 [T] token types (BERT) */
@@ -32,7 +33,8 @@ typedef struct mt_model_table {
      * {"parts": [...], "layers": n, "hidden": n, "vocab": n, "head": "lm_head.weight" | tied embedding's name | null,
      *  "attention": [{"kv_heads": n, "key_width": n, "value_width": n} per layer], "default_targets": [...]}
      * and optionally "logit_scale", "logit_softcap", "max_positions", "embedding", "head_bias", "head_unit_rows",
-     * "classifier". [any] */
+     * "classifier", "features": {part: sizes of one item that it reads, such as [3, 224, 224] or [80, 3000]}, and
+     * "context": the part whose first output the decoder attends to. [any] */
     mt_status (*describe)(void *ctx, mt_str config, mt_sink out, mt_error *error);
     /* Emits a part; writes up to `capacity` outputs. A decoder's first output is its hidden states [T, hidden],
      * after the final norm and before the head. [instance of the graph] */
