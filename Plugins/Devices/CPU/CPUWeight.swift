@@ -20,13 +20,13 @@ final class CPUWeight: CPUMemory {
     /// Bytes that a weight takes in memory.
     static func size(layout: String, shape: [Int]) -> Int? {
         let (count, rows, columns) = sides(shape)
-        // Scales stand behind a matrix's codes, so that stacked matrices would not follow each other row by row.
-        guard let layout = CPULayout(layout), let bytes = layout.bytes(rows: rows, columns: columns),
-            layout.group == 0 || count == 1
-        else { return nil }
+        guard let layout = CPULayout(layout), let bytes = layout.bytes(count: count, rows: rows, columns: columns)
+        else {
+            return nil
+        }
         let plain = layout.describe(rows: rows, columns: columns, nil)
-        let one = repacks(plain, count) ? repackedBytes(plain) : bytes
-        return (one * count + 63) / 64 * 64
+        let all = repacks(plain, count) ? repackedBytes(plain) * count : bytes
+        return (all + 63) / 64 * 64
     }
 
     private static func repackedBytes(_ weight: mk_weight) -> Int {
@@ -82,18 +82,22 @@ final class CPUWeight: CPUMemory {
         var pool = pool
         let empty = layout.describe(rows: rows, columns: columns, nil)
         let repacks = Self.repacks(empty, count)
-        let stride = repacks ? Self.repackedBytes(empty) : bytes
+        let stride = Self.repackedBytes(empty)
         for i in 0..<count {
             let part = source.parts.count == 1 ? source.parts[0] : source.parts[i]
             let start = source.parts.count == 1 ? i * bytes : 0
             let from = part.baseAddress.map { $0 + start }
-            let to = address + i * stride
             if repacks {
                 var plain = layout.describe(rows: rows, columns: columns, from)
-                matrices.append(mk_repack(&pool, &plain, to))
+                matrices.append(mk_repack(&pool, &plain, address + i * stride))
             } else {
-                if let from { mk_parallel_copy(&pool, to, from, bytes) }
-                matrices.append(layout.describe(rows: rows, columns: columns, UnsafeRawPointer(to)))
+                // Codes, scales and zero points of stacked matrices each follow each other.
+                let places = layout.parts(i, of: count, rows: rows, columns: columns)
+                for (to, part) in zip(places, layout.parts(0, of: 1, rows: rows, columns: columns)) {
+                    if let from { mk_parallel_copy(&pool, address + to.lowerBound, from + part.lowerBound, part.count) }
+                }
+                matrices.append(
+                    layout.describe(i, of: count, rows: rows, columns: columns, UnsafeRawPointer(address)))
             }
         }
     }
