@@ -13,14 +13,16 @@ package enum GraphService {
         value.isNone ? mt_value() : mt_value(graph: graph.id, index: UInt32(value.index))
     }
 
-    /// A value that a plugin gave.
-    package static func value(_ value: mt_value, in graph: Graph) throws(GraphError) -> Value {
+    /// A value that a plugin gave, to the op of this name.
+    package static func value(
+        _ value: mt_value, in graph: Graph, for op: @autoclosure () -> String = "value"
+    ) throws(GraphError) -> Value {
         if value.index == 0 { return .none }
         guard value.graph == graph.id else {
-            throw graph.error(.invalid, "a value of another graph (\(value.graph), this one is \(graph.id))", "value")
+            throw graph.error(.invalid, "a value of another graph (\(value.graph), this one is \(graph.id))", op())
         }
         guard value.index < graph.types.count else {
-            throw graph.error(.invalid, "value \(value.index) does not exist", "value")
+            throw graph.error(.invalid, "value \(value.index) does not exist", op())
         }
         return Value(Int(value.index))
     }
@@ -32,7 +34,9 @@ package enum GraphService {
         api.emit = { handle, op, inputs, inputCount, attrs, attrCount, outputs, outputCount, error in
             building(handle, error) { graph in
                 var values: [Value] = []
-                for i in 0..<inputCount { values.append(try value(inputs.map { $0[i] } ?? mt_value(), in: graph)) }
+                for i in 0..<inputCount {
+                    values.append(try value(inputs.map { $0[i] } ?? mt_value(), in: graph, for: op.string))
+                }
                 let attributes = try UnsafeBufferPointer(start: attrs, count: attrs == nil ? 0 : attrCount).map(
                     attribute)
                 let results = try graph.emit(op.string, values, attributes, outputs: outputCount)
@@ -73,7 +77,7 @@ package enum GraphService {
         api.linear = { handle, name, x, outFeatures, hasBias, flags, out, error in
             building(handle, error) { graph in
                 let made = try graph.linear(
-                    name.string, try value(x, in: graph), Int(outFeatures), bias: hasBias,
+                    name.string, try value(x, in: graph, for: "linear"), Int(outFeatures), bias: hasBias,
                     flags: Graph.ParameterFlags(rawValue: flags))
                 out?.pointee = value(made, of: graph)
             }

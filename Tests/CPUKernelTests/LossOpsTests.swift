@@ -67,41 +67,61 @@ import Testing
     @Test(arguments: [Float(0), 3]) func labelLogprobGradientsMatchTheFormula(_ softcap: Float) {
         var random = Seeded(state: 43)
         let hidden = random.floats(Self.tokens * Self.width), head = random.floats(Self.vocabulary * Self.width)
-        let bias = random.floats(Self.vocabulary), dlogp = random.floats(Self.tokens),
-            (h64, w64) = (hidden.map(Double.init), head.map(Double.init))
-        var dh = h64.map { _ in 0.0 }, dw = w64.map { _ in 1.0 }
+        let bias = random.floats(Self.vocabulary), (h64, w64) = (hidden.map(Double.init), head.map(Double.init))
+        let (dlogp, dlse, dentropy) = (
+            random.floats(Self.tokens), random.floats(Self.tokens), random.floats(Self.tokens)
+        )
+        var dh = h64.map { _ in 0.0 }, dw = w64.map { _ in 1.0 }, db = bias.map { _ in 1.0 }
         for (t, label) in Self.labels.enumerated() where label >= 0 {
             let row = logits(h64, w64, bias.map(Double.init), softcap: Double(softcap), token: t)
             let total = log(row.reduce(0) { $0 + exp($1) })
+            let entropy = total - row.reduce(0) { $0 + exp($1 - total) * $1 }
             for (word, s) in row.enumerated() {
-                let slope = softcap > 0 ? 1 - (s / Double(softcap)) * (s / Double(softcap)) : 1
-                let g = Double(dlogp[t]) * ((word == Int(label) ? 1 : 0) - exp(s - total)) * slope * 0.7
+                let slope = softcap > 0 ? 1 - (s / Double(softcap)) * (s / Double(softcap)) : 1, p = exp(s - total)
+                let shaped = Double(dlogp[t]) * ((word == Int(label) ? 1 : 0) - p) + Double(dlse[t]) * p
+                let g = (shaped - Double(dentropy[t]) * p * (s - total + entropy)) * slope
+                db[word] += g
                 for i in 0..<Self.width {
-                    dh[t * Self.width + i] += g * w64[word * Self.width + i]
-                    dw[word * Self.width + i] += g * h64[t * Self.width + i]
+                    dh[t * Self.width + i] += g * 0.7 * w64[word * Self.width + i]
+                    dw[word * Self.width + i] += g * 0.7 * h64[t * Self.width + i]
                 }
             }
         }
-        let results = [1, 3].map { threads -> [Float] in
-            var logp = [Float](repeating: 9, count: Self.tokens), lse = logp, dhidden = hidden
-            var dhead = [Float](repeating: 1, count: head.count)
-            withForm(head, bias, softcap: softcap, tokens: Self.tokens) { form in
-                withPool(threads: threads) { pool in
-                    _ = withScratch(mk_label_logprobs_scratch_bytes(pool, &form)) {
-                        mk_label_logprobs(pool, hidden, Self.labels, &logp, &lse, nil, &form, $0)
+        atEachLevel { _ in
+            let results = [1, 3].map { threads -> [Float] in
+                var logp = [Float](repeating: 9, count: Self.tokens), lse = logp, entropy = logp, dhidden = hidden
+                var dhead = [Float](repeating: 1, count: head.count), dbias = [Float](repeating: 1, count: bias.count)
+                withForm(head, bias, softcap: softcap, tokens: Self.tokens) { form in
+                    withPool(threads: threads) { pool in
+                        _ = withScratch(mk_label_logprobs_scratch_bytes(pool, &form)) {
+                            mk_label_logprobs(pool, hidden, Self.labels, &logp, &lse, &entropy, &form, $0)
+                        }
+                        #expect(
+                            withScratch(mk_label_logprobs_backward_scratch_bytes(pool, &form)) { scratch in
+                                dlogp.withUnsafeBufferPointer { dlogp in
+                                    dlse.withUnsafeBufferPointer { dlse in
+                                        dentropy.withUnsafeBufferPointer { dentropy in
+                                            entropy.withUnsafeBufferPointer { entropy in
+                                                var upstream = mk_label_upstream(
+                                                    dlogp: dlogp.baseAddress, dlse: dlse.baseAddress,
+                                                    dentropy: dentropy.baseAddress, entropy: entropy.baseAddress)
+                                                mk_label_logprobs_backward(
+                                                    pool, &upstream, hidden, Self.labels, lse, &dhidden, &dhead, &dbias,
+                                                    true, &form, scratch)
+                                            }
+                                        }
+                                    }
+                                }
+                            })
                     }
-                    #expect(
-                        withScratch(mk_label_logprobs_backward_scratch_bytes(pool, &form)) {
-                            mk_label_logprobs_backward(
-                                pool, dlogp, hidden, Self.labels, lse, &dhidden, &dhead, true, &form, $0)
-                        })
                 }
+                #expect(zip(dhidden, dh).allSatisfy { abs(Double($0) - $1) < 1e-4 })
+                #expect(zip(dhead, dw).allSatisfy { abs(Double($0) - $1) < 1e-5 })
+                #expect(zip(dbias, db).allSatisfy { abs(Double($0) - $1) < 1e-5 })
+                return dhidden + dhead + dbias
             }
-            #expect(zip(dhidden, dh).allSatisfy { abs(Double($0) - $1) < 1e-4 })
-            #expect(zip(dhead, dw).allSatisfy { abs(Double($0) - $1) < 1e-5 })
-            return dhidden + dhead
+            #expect(results[0] == results[1])
         }
-        #expect(results[0] == results[1])
     }
 
     // Random123's known-answer test kat_vectors: philox4x32 10 with counter and key of zeros gives 6627e8d5 e169c58d bc57ac4c 9b00dbd8.

@@ -1,4 +1,6 @@
 import GraphInC
+import Host
+import JSON
 import PluginAPI
 import PluginKit
 import Testing
@@ -56,6 +58,58 @@ import Graph
         }
         _ = random.next()
         #expect(try run(inC, x, result) == run(inSwift, sameX, GraphService.value(same.value, in: inSwift)))
+    }
+
+    /// The family's plugin and the same in C, over the configuration of a golden model.
+    @Test func qwen3InCIsTheGraphOfItsPlugin() throws {
+        let text = String(decoding: try Goldens.bytes("families/qwen3/config.json"), as: UTF8.self)
+        let config = ModelConfig(try JSON(parsing: text))
+        let tokens = 6
+        func inputs(_ graph: Graph) -> [mt_value] {
+            [("ids", tokens), ("positions", tokens), ("segments", 3)].map {
+                GraphService.value(graph.input($0.0, ValueType([$0.1], .i32)), of: graph)
+            }
+        }
+        var sizes = test_qwen3_sizes()
+        sizes.tokens = Int64(tokens)
+        sizes.layers = Int64(try config.layers())
+        sizes.hidden = Int64(try config.int("hidden_size"))
+        sizes.inner = Int64(try config.int("intermediate_size"))
+        sizes.heads = Int64(try config.int("num_attention_heads"))
+        sizes.kv_heads = Int64(try config.int("num_key_value_heads"))
+        sizes.head_width = Int64(try config.int("head_dim"))
+        sizes.vocabulary = Int64(try config.int("vocab_size"))
+        sizes.eps = try config.double("rms_norm_eps", default: 1e-6)
+        sizes.theta = try config.double("rope_theta", default: 10000)
+        var error = mt_error()
+        error.struct_size = UInt32(MemoryLayout<mt_error>.size)
+        let inC = Graph()
+        let given = inputs(inC)
+        let states = test_qwen3(
+            GraphService.table, GraphService.handle(inC), given[0], given[1], given[2], &sizes, &error)
+        #expect(states.index != 0, "\(error.failure(error.code).message)")
+
+        let services = Services(log: Log(least: .error))
+        services.register(MT_SERVICE_GRAPH, at: GraphService.table)
+        let component = try Registry(.standard(), services: services).component(kind: MT_KIND_MODEL, id: "qwen3")
+        let table = try #require(component.table?.assumingMemoryBound(to: mt_model_table.self))
+        let inSwift = Graph()
+        let same = inputs(inSwift)
+        var build = mt_build()
+        build.struct_size = UInt32(MemoryLayout<mt_build>.size)
+        build.graph = GraphService.handle(inSwift)
+        (build.ids, build.positions, build.segments) = (same[0], same[1], same[2])
+        var outputs = [mt_value](repeating: mt_value(), count: 1)
+        var count = 0
+        let status = text.lent { config in
+            "decoder".lent { part in
+                (build.config, build.part) = (config, part)
+                return table.pointee.build(component.ctx, &build, &outputs, 1, &count, &error)
+            }
+        }
+        #expect(status == MT_OK && count == 1, "\(error.failure(status).message)")
+        #expect(outputs[0].index == states.index)
+        #expect(lines(inC) == lines(inSwift))
     }
 
     private func op(_ id: StaticString, _ table: UnsafePointer<mt_op_table>) throws -> PluginOp {

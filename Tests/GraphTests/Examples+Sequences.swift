@@ -40,8 +40,7 @@ extension Examples {
                 [
                     ("scale", .float(draw.coin() ? 1 : 0.25)), ("softcap", .float(draw.coin() ? 0 : 3)),
                     ("entropy", .bool(draw.coin())),
-                ],
-                differentiable: [0, 1])
+                ], losses: [[0], [0, 1, 2], [2]][draw.int(0..<3)])
         },
     ]
 

@@ -14,11 +14,17 @@ struct Example {
     var attributes: [(String, AttributeValue)] = []
     /// Inputs whose gradient is defined; nil stands for all floats.
     var differentiable: [Int]?
+    /// Outputs that the loss depends on.
+    var losses: [Int]
 
-    init(_ inputs: [Input], _ attributes: [(String, AttributeValue)] = [], differentiable: [Int]? = nil) {
+    init(
+        _ inputs: [Input], _ attributes: [(String, AttributeValue)] = [], differentiable: [Int]? = nil,
+        losses: [Int] = [0]
+    ) {
         self.inputs = inputs
         self.attributes = attributes
         self.differentiable = differentiable
+        self.losses = losses
     }
 }
 

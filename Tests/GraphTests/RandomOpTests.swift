@@ -4,7 +4,7 @@ import Graph
 
 /// Every op over random shapes, among them 0, 1, odd sizes and empty segments.
 @Suite struct RandomOpTests {
-    /// An example as a graph, with the gradients of a random projection of its first output.
+    /// An example as a graph, with the gradients of a random projection of its outputs.
     struct Problem {
         let graph = Graph()
         let outputs: [Value]
@@ -39,9 +39,14 @@ import Graph
                 (loss, leaves, gradients) = (nil, [], [])
                 return
             }
-            let weight = graph.input("weight", graph.type(outputs[0]))
-            values[weight] = random.numbers(graph.type(weight).count)
-            let loss = try graph.emit("sum", [graph.emit("mul", [outputs[0], weight])[0]])[0]
+            var terms: [Value] = []
+            for output in example.losses {
+                let weight = graph.input("weight.\(output)", graph.type(outputs[output]))
+                values[weight] = random.numbers(graph.type(weight).count)
+                terms.append(try graph.emit("sum", [graph.emit("mul", [outputs[output], weight])[0]])[0])
+            }
+            var loss = terms[0]
+            for term in terms.dropFirst() { loss = try graph.emit("add", [loss, term])[0] }
             leaves = (example.differentiable ?? floats).map { inputs[$0] }
             gradients = try graph.differentiate(loss, with: leaves)
             self.loss = loss
@@ -68,7 +73,7 @@ import Graph
     }
 
     @Test func everyOpHasAnExample() {
-        // What changes memory that it is given is compared over whole sequences, in PagedAttentionTests.
+        // What changes memory that it is given is compared over whole sequences, in PagedAttentionOpsTests.
         // The other backward ops run in the gradients of theirs. Eight-bit states are compared with bitsandbytes in OptimizerTests:
         // a code whose neighbour is as near may be either.
         let covered: Set = [

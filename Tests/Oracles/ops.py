@@ -4,7 +4,7 @@
 
 writes Tests/Goldens/ops/<group>.safetensors and cases.json. A case names the op and its attributes, and which of its inputs
 are given ("x", "weight", ...; null where an optional one is left out). Tensors of case C: "C/in.<i>", "C/out.<j>",
-"C/dy" (the gradient that arrives at output 0) and "C/grad.<i>". Inputs are f32 (i32 for ids); torch computes in f64
+"C/dy" (the gradient that arrives at output 0; "C/dy.<j>" at others) and "C/grad.<i>". Inputs are f32 (i32 for ids); torch computes in f64
 and the results are rounded once. What an output holds where the op says nothing is not tested: out.<j> may be missing.
 
 Besides the op names of the graph there are compositions, told by a leading "~": ~conv1d and ~conv2d (an unfold and a
@@ -22,6 +22,8 @@ from transformers.models.cohere.modeling_cohere import apply_rotary_pos_emb as r
 from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward as capped_attention
 from transformers.models.gpt_oss.modeling_gpt_oss import eager_attention_forward as sink_attention
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb as rope_halves
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLRotaryEmbedding
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextRotaryEmbedding
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "Goldens" / "ops"
 GEN = torch.Generator().manual_seed(77)
@@ -36,8 +38,9 @@ def ints(low, high, *shape):
     return torch.randint(low, high, shape, generator=GEN, dtype=torch.int32)
 
 
-def add(group, name, op, inputs, function, keep=None, differentiable=None, **attributes):
-    """Records one case. inputs: tensors or None; function(*inputs) -> tensor or tuple of outputs."""
+def add(group, name, op, inputs, function, keep=None, differentiable=None, losses=(0,), **attributes):
+    """Records one case. inputs: tensors or None; function(*inputs) -> tensor or tuple of outputs; losses: outputs that a
+    gradient arrives at."""
     leaves = []
     for i, x in enumerate(inputs):
         wanted = x is not None and x.is_floating_point() and (differentiable is None or i in differentiable)
@@ -53,10 +56,11 @@ def add(group, name, op, inputs, function, keep=None, differentiable=None, **att
         if y is not None and (keep is None or j in keep):
             tensors[f"{case}/out.{j}"] = y.detach()
     if outputs[0].requires_grad and differentiable != []:
-        dy = rand(*outputs[0].shape).float().double()
+        upstream = [(j, rand(*outputs[j].shape).float().double()) for j in losses]
         wanted = [(i, x) for i, x in enumerate(leaves) if x is not None and x.requires_grad]
-        grads = torch.autograd.grad(outputs[0], [x for _, x in wanted], dy, allow_unused=True)
-        tensors[f"{case}/dy"] = dy
+        grads = torch.autograd.grad(
+            [outputs[j] for j in losses], [x for _, x in wanted], [dy for _, dy in upstream], allow_unused=True)
+        tensors.update({f"{case}/dy" + (f".{j}" if j else ""): dy for j, dy in upstream})
         for (i, x), g in zip(wanted, grads):
             tensors[f"{case}/grad.{i}"] = torch.zeros_like(x) if g is None else g
     CASES.append(dict(case=case, op=op, file=f"{group}.safetensors", inputs=[x is not None for x in inputs],
@@ -165,6 +169,29 @@ def ropes():
     frequencies = (1000.0 ** (-torch.arange(8).double() / 8)).float().double()
     add("rope", "sections", "rope", [rand(7, 2, 16), grid, frequencies],
         lambda x, p, f: turn(x, p, f, False, sections=[2, 3, 3]), differentiable=[0], interleaved=False, sections=[2, 3, 3])
+    multimodal_ropes(turn)
+
+
+def multimodal_ropes(turn):
+    """What Qwen2-VL and Qwen3-VL make of three axes of positions; transformers' own code must agree on the angles."""
+    grid, frequencies = ints(0, 40, 3, 7), (1000.0 ** (-torch.arange(8).double() / 8)).float().double()
+    angles = grid[:, None, :, None].double() * frequencies
+
+    def judge(rotary, sections):
+        return rotary.recomposition_frequencies(types.SimpleNamespace(mrope_section=sections), angles.clone())[0, :, :8]
+
+    # Pairs in runs.
+    rows = grid[[0, 0, 1, 1, 1, 2, 2, 2]].T.double() * frequencies
+    assert (judge(Qwen2VLRotaryEmbedding, [2, 3, 3]) - rows).abs().max() < 1e-12
+    add("rope", "sections-partial", "rope", [rand(7, 2, 20), grid, frequencies],
+        lambda x, p, f: turn(x, p, f, False, sections=[2, 3, 3]), differentiable=[0], interleaved=False, sections=[2, 3, 3])
+    add("rope", "sections-neighbours", "rope", [rand(7, 2, 16), grid, frequencies],
+        lambda x, p, f: turn(x, p, f, True, sections=[2, 3, 3]), differentiable=[0], interleaved=True, sections=[2, 3, 3])
+    # Pairs dealt out in turn: a row of positions for each run of pairs.
+    axes = [0, 1, 2, 0, 1, 2, 0, 0]
+    assert (judge(Qwen3VLTextRotaryEmbedding, [4, 2, 2]) - grid[axes].T.double() * frequencies).abs().max() < 1e-12
+    add("rope", "sections-in-turn", "rope", [rand(7, 2, 16), grid[axes], frequencies],
+        lambda x, p, f: turn(x, p, f, False, sections=[1] * 8), differentiable=[0], interleaved=False, sections=[1] * 8)
 
 
 def attend(q, k, v, qs, ks, sinks, scale, causal=True, window=0, softcap=0.0):
@@ -243,7 +270,7 @@ def losses():
     for label, bias, options in [("plain", False, {}), ("bias", True, {}), ("scaled", False, dict(scale=0.25)),
                                  ("softcap", False, dict(softcap=3.0))]:
         add("losses", label, "label_logprobs", [rand(7, 16), rand(37, 16), labels, rand(37) if bias else None],
-            lambda h, w, y, b: logprobs(h, w, y, b, **options), differentiable=[0, 1], **options)
+            lambda h, w, y, b: logprobs(h, w, y, b, **options), losses=(0, 1, 2) if bias or options else (0,), **options)
 
 
 def products():
@@ -287,9 +314,40 @@ def convolutions():
             lambda x: F.unfold(x[None], kernel, dilation, padding, stride)[0].T, **settings)
 
 
+def shapes():
+    x = rand(3, 4, 5)
+    add("shapes", "reshape", "reshape", [x], lambda x: x.reshape(5, -1), shape=[5, -1])
+    add("shapes", "transpose", "transpose", [x], lambda x: x.permute(2, 0, 1), permutation=[2, 0, 1])
+    add("shapes", "slice", "slice", [x], lambda x: x[:, 1:3], axis=1, start=1, end=3)
+    add("shapes", "slice-last", "slice", [x], lambda x: x[..., 2:5], axis=-1, start=2, end=5)
+    add("shapes", "slice_gradient", "slice_gradient", [rand(3, 2, 5)], lambda x: F.pad(x, (0, 0, 1, 1)), differentiable=[],
+        shape=[3, 4, 5], axis=1, start=1, end=3)
+    add("shapes", "concat", "concat", [rand(3, 2), rand(3, 0), rand(3, 4)], lambda *parts: torch.cat(parts, 1), axis=1)
+    add("shapes", "broadcast", "broadcast", [rand(4, 1)], lambda x: x.broadcast_to(3, 4, 5), shape=[3, 4, 5])
+    add("shapes", "detach", "detach", [x], lambda x: x.detach(), differentiable=[])
+    add("shapes", "cast", "cast", [x], lambda x: x * 1)
+
+    def slope(f):
+        def of(dy, x):
+            at = x.clone().requires_grad_()
+            return torch.autograd.grad(f(at), at, dy)[0]
+        return of
+    for name, f in {"silu": F.silu, "gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh")}.items():
+        add("shapes", f"{name}_gradient", f"{name}_gradient", [rand(4, 9), rand(4, 9, scale=3)], slope(f), differentiable=[])
+    y = F.softmax(rand(3, 7), -1)
+    add("shapes", "softmax_gradient", "softmax_gradient", [rand(3, 7), y],
+        lambda dy, y: torch._softmax_backward_data(dy, y, -1, torch.float64), differentiable=[])
+    for label, size, kernel, stride, padding, dilation in [
+            ("uneven", (9, 11), (3, 2), (2, 3), (1, 0), (2, 1)), ("overlap", (6, 5), (3, 3), (1, 1), (1, 1), (1, 1))]:
+        count = F.unfold(torch.zeros(1, 2, *size), kernel, dilation, padding, stride).shape[2]
+        add("shapes", f"fold-{label}", "fold", [rand(count, 2 * kernel[0] * kernel[1])],
+            lambda x: F.fold(x.T[None], size, kernel, dilation, padding, stride)[0], shape=[2, *size], kernel=list(kernel),
+            stride=list(stride), padding=list(padding), dilation=list(dilation))
+
+
 def main():
     torch.set_num_threads(1)
-    for group in (elementwise, reductions, norms, ropes, attentions, losses, products, rows, convolutions):
+    for group in (elementwise, reductions, norms, ropes, attentions, losses, products, rows, convolutions, shapes):
         group()
     OUT.mkdir(parents=True, exist_ok=True)
     for group, tensors in GROUPS.items():

@@ -61,18 +61,22 @@ let lossBuilders: [String: KernelBuilder] = [
             }
         }) { step in
             let inputs = try (0..<5).map { try step.place(input: $0) }
-            let bias = step.optionalPlace(input: 5)
-            let (dhidden, dhead) = (try step.place(output: 0), try step.place(output: 1))
+            let optional = (5..<9).map { step.optionalPlace(input: $0) }
+            let outputs = try (0..<3).map { try step.place(output: $0) }
             let (rows, columns) = (step.shape(2)[0], step.shape(2)[1])
-            let (wantsHead, scratch) = (step.bool("head_gradient"), step.scratchPlace)
+            let (wantsHead, wantsBias) = (step.bool("head_gradient"), step.bool("bias_gradient"))
+            let scratch = step.scratchPlace
             return { run in
                 var weight = run.weight(inputs[2], rows: rows, columns: columns)
                 withUnsafePointer(to: &weight) { weight in
-                    var form = form(step, first: 1, head: weight, bias: run.floats(bias))
+                    var form = form(step, first: 1, head: weight, bias: run.floats(optional[0]))
+                    var upstream = mk_label_upstream(
+                        dlogp: run.floats(inputs[0]), dlse: run.floats(optional[1]),
+                        dentropy: run.floats(optional[2]), entropy: run.floats(optional[3]))
                     mk_label_logprobs_backward(
-                        run.pool, run.floats(inputs[0]), run.floats(inputs[1]), run.ints(inputs[3]),
-                        run.floats(inputs[4]),
-                        run.floats(dhidden), wantsHead ? run.floats(dhead) : nil, false, &form, run.raw(scratch))
+                        run.pool, &upstream, run.floats(inputs[1]), run.ints(inputs[3]), run.floats(inputs[4]),
+                        run.floats(outputs[0]), wantsHead ? run.floats(outputs[1]) : nil,
+                        wantsBias ? run.floats(outputs[2]) : nil, false, &form, run.raw(scratch))
                 }
             }
         },

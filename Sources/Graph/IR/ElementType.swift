@@ -27,6 +27,9 @@ package struct ValueType: Equatable, Sendable, CustomStringConvertible {
         self.element = element
     }
 
+    /// Axes that a value may have: what crosses to plugins has room for as many (MT_MAX_RANK).
+    static let mostAxes = 6
+
     package var count: Int { shape.reduce(1, *) }
     /// Whether sizes are not negative and the bytes of all elements can be counted.
     var isCountable: Bool {

@@ -164,7 +164,7 @@ package final class Graph {
             return known
         }
         guard ValueType(shape).isCountable else {
-            throw error(.invalid, "parameter \"\(full)\" of shape \(shape) is too large", "parameter")
+            throw error(.invalid, "parameter \"\(full)\" of shape \(shape) is negative or too large", "parameter")
         }
         var parameter = Parameter(name: full, shape: shape, isTransposed: flags.contains(.transposed))
         if let resolve = resolveParameter {
@@ -263,6 +263,10 @@ package final class Graph {
             let results = try op.infer(context)
             if let impossible = results.first(where: { !$0.isCountable }) {
                 throw GraphError(.invalid, "the result would be \(impossible), which no memory holds")
+            }
+            if let deep = results.first(where: { $0.shape.count > ValueType.mostAxes }) {
+                throw GraphError(
+                    .invalid, "the result would have \(deep.shape.count) axes, wanted at most \(ValueType.mostAxes)")
             }
             let values = results.map { add($0, producer: nodes.count) }
             nodes.append(

@@ -114,6 +114,13 @@ extension Op {
             return type.shape
         }
 
+        /// The shape of an input of a float type with a last axis, over whose rows the op goes.
+        func rows(_ index: Int) throws(GraphError) -> [Int] {
+            let shape = try float(index)
+            guard !shape.isEmpty else { throw mismatch(index, "at least one axis", try type(index)) }
+            return shape
+        }
+
         func integers(_ index: Int, _ shape: [Int]? = nil, rank: Int? = nil) throws(GraphError) -> [Int] {
             let type = try type(index)
             guard type.element == .i32 else { throw mismatch(index, "i32", type) }
@@ -135,7 +142,7 @@ extension Op {
         func axis(_ name: String, rank: Int) throws(GraphError) -> Int {
             let given = attributes.int(name)
             let axis = given < 0 ? given + rank : given
-            guard (0..<max(1, rank)).contains(axis) else {
+            guard (0..<rank).contains(axis) else {
                 throw GraphError(.invalid, "attribute \"\(name)\" is \(given), wanted an axis of a rank-\(rank) value")
             }
             return axis
@@ -160,12 +167,14 @@ extension Op {
         var dy: Value { (outputs.first ?? nil) ?? .none }
         var y: Value { node.outputs[0] }
 
-        /// Throws when the loss depends on an output that has no gradient, which must not be lost in silence.
-        func onlyFirstOutput() throws {
-            if let other = outputs.indices.dropFirst().first(where: { outputs[$0] != nil }) {
+        /// Throws when the loss depends on an output past the first `count`: those have no gradient, which must not be
+        /// lost in silence.
+        func onlyFirst(_ count: Int) throws {
+            if let other = outputs.indices.dropFirst(count).first(where: { outputs[$0] != nil }) {
+                let others = count == 1 ? "output 0" : "outputs 0 to \(count - 1)"
                 throw graph.error(
                     .unsupported,
-                    "the loss depends on output \(other), which has no gradient; detach it or use output 0",
+                    "the loss depends on output \(other), which has no gradient; detach it or use \(others)",
                     node.op.name)
             }
         }

@@ -28,18 +28,24 @@ private func checkAttention(_ context: Op.Inference, from first: Int) throws(Gra
     return (q, v)
 }
 
+/// Bounds of at least no segment: [S + 1] of the queries, and as many of the keys.
+private func checkSegments(_ context: Op.Inference, from first: Int) throws(GraphError) {
+    let segments = try context.integers(first, rank: 1)
+    guard segments[0] > 0 else { throw context.mismatch(first, "one bound at least", try context.type(first)) }
+    _ = try context.integers(first + 1, segments)
+}
+
 private let attentionOp = Op(
     "attention", "softmax(scale · q kᵀ) v within segments; also log Σ e^scores of each row", inputs: attentionInputs,
     optional: 1, attributes: attentionRules,
     infer: { context throws(GraphError) in
         let (q, v) = try checkAttention(context, from: 0)
-        let segments = try context.integers(3, rank: 1)
-        _ = try context.integers(4, segments)
+        try checkSegments(context, from: 3)
         if context.has(5) { try context.expect(5, [q[1]]) }
         return [ValueType([q[0], q[1], v[2]]), ValueType([q[0], q[1]])]
     },
     gradient: { d in
-        try d.onlyFirstOutput()
+        try d.onlyFirst(1)
         let inputs = [d.dy] + (0..<5).map { d.input($0) } + [d.node.outputs[0], d.node.outputs[1], d.input(5)]
         let out = try d.graph.emit("attention_backward", inputs, d.attributes.pairs)
         return [out[0], out[1], out[2], nil, nil, d.has(5) ? out[3] : nil]
@@ -65,7 +71,10 @@ private let attentionBackwardOp = Op(
     infer: { context throws(GraphError) in
         let (q, v) = try checkAttention(context, from: 1)
         let k = try context.shape(2)
-        try context.expect(0, [q[0], q[1], v[2]])
+        try checkSegments(context, from: 4)
+        for i in [0, 6] { try context.expect(i, [q[0], q[1], v[2]]) }
+        try context.expect(7, [q[0], q[1]])
+        if context.has(8) { try context.expect(8, [q[1]]) }
         return [ValueType(q), ValueType(k), ValueType(v), ValueType(context.has(8) ? [q[1]] : [0])]
     },
     reference: { context throws(GraphError) in
@@ -177,7 +186,18 @@ private let attentionPagedOp = Op(
         _ = try context.integers(5, [q[0]])
         let segments = try context.integers(6, rank: 1)
         _ = try context.integers(7, [segments[0] - 1])
-        _ = try context.integers(8, rank: 2)
+        let table = try context.integers(8, rank: 2)
+        guard table[0] == segments[0] - 1 else {
+            throw context.mismatch(8, "\(segments[0] - 1) rows", try context.type(8))
+        }
+        for (i, width) in [(3, try context.shape(1)[2]), (4, v[2])] {
+            let cache = try context.float(i, rank: 4)
+            guard cache[1] == v[1], cache[2] == context.attributes.int("block_size"), cache[3] == width else {
+                throw context.mismatch(
+                    i, "[blocks, \(v[1]), \(context.attributes.int("block_size")), \(width)]", try context.type(i))
+            }
+        }
+        if context.has(9) { try context.expect(9, [q[1]]) }
         return [ValueType([q[0], q[1], v[2]])]
     },
     reference: { context throws(GraphError) in

@@ -6,7 +6,7 @@ let blockOps: [Op] = [quantizeBlocksOp, dequantizeBlocksOp]
 private func blockCount(_ count: Int, _ attributes: Attributes) throws(GraphError) -> (block: Int, blocks: Int) {
     let block = attributes.int("block")
     guard block >= 1 else { throw GraphError(.invalid, "attribute \"block\" is \(block), wanted at least 1") }
-    return (block, (count + block - 1) / block)
+    return (block, count / block + (count % block > 0 ? 1 : 0))
 }
 
 private let quantizeBlocksOp = Op(

@@ -26,6 +26,9 @@ private struct Patches {
         guard axes == 1 || axes == 2 else {
             throw GraphError(.invalid, "x has shape \(shape), wanted [channels, length] or [channels, height, width]")
         }
+        guard shape.allSatisfy({ 0..<1 << 40 ~= $0 }) else {
+            throw GraphError(.invalid, "x has shape \(shape), wanted sizes from 0 up, below 2^40")
+        }
         channels = shape[0]
         sizes = Array(shape.dropFirst())
         kernel = try list("kernel", 1)
@@ -41,11 +44,15 @@ private struct Patches {
             }
             counts.append((sizes[i] + 2 * padding[i] - span) / stride[i] + 1)
         }
+        guard let rows = Sizes.product(counts), let width = Sizes.product([channels] + kernel) else {
+            throw GraphError(.invalid, "patches \(counts) of kernels \(kernel) over \(channels) channels are too many")
+        }
         self.counts = counts
+        self.shape = [rows, width]
     }
 
     /// [patches, channels · kernel].
-    var shape: [Int] { [counts.reduce(1, *), channels * kernel.reduce(1, *)] }
+    let shape: [Int]
 
     /// For each element of the patches its place in x, or -1 in the padding.
     var positions: [Int] {

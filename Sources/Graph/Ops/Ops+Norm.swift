@@ -27,14 +27,24 @@ private let rmsNormOp = Op(
         ]
     })
 
+/// dy, x of its shape, and a weight of its last axis.
+private func checkNormGradient(_ context: Op.Inference) throws(GraphError) -> (dy: [Int], w: [Int]) {
+    let dy = try context.float(0)
+    guard let width = dy.last else { throw context.mismatch(0, "at least one axis", try context.type(0)) }
+    _ = try context.float(1)
+    try context.expect(1, dy)
+    let w = try context.float(2, rank: 1)
+    try context.expect(2, [width])
+    return (dy, w)
+}
+
 private let rmsNormBackwardOp = Op(
     "rms_norm_backward", "gradients of rms_norm to x and to the weight",
     inputs: ["dy [.., W]", "x [.., W]", "weight [W]"],
     attributes: rmsRules,
     infer: { context throws(GraphError) in
-        let dy = try context.float(0)
-        try context.expect(1, dy)
-        return [ValueType(dy), ValueType(try context.float(2, rank: 1))]
+        let (dy, w) = try checkNormGradient(context)
+        return [ValueType(dy), ValueType(w)]
     },
     reference: { context throws(GraphError) in
         let (eps, offset) = (context.attributes.float("eps"), context.attributes.float("offset"))
@@ -88,9 +98,7 @@ private let layerNormBackwardOp = Op(
     "layer_norm_backward", "gradients of layer_norm to x, weight and bias",
     inputs: ["dy [.., W]", "x [.., W]", "weight [W]"], attributes: [.required("eps", .float(0))],
     infer: { context throws(GraphError) in
-        let dy = try context.float(0)
-        try context.expect(1, dy)
-        let w = try context.float(2, rank: 1)
+        let (dy, w) = try checkNormGradient(context)
         return [ValueType(dy), ValueType(w), ValueType(w)]
     },
     reference: { context throws(GraphError) in

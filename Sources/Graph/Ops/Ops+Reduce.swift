@@ -82,7 +82,7 @@ private func lastWidth(_ context: Op.Evaluation) -> Int { context.shape(0).last 
 
 private let softmaxOp = Op(
     "softmax", "eˣ / Σ eˣ over the last axis", inputs: ["x"],
-    infer: { context throws(GraphError) in [ValueType(try context.float(0))] },
+    infer: { context throws(GraphError) in [ValueType(try context.rows(0))] },
     gradient: { d in [try d.emit("softmax_gradient", d.dy, d.y)] },
     reference: { context throws(GraphError) in
         [
@@ -96,7 +96,8 @@ private let softmaxOp = Op(
 private let softmaxGradientOp = Op(
     "softmax_gradient", "y (dy - Σ dy y) over the last axis", inputs: ["dy", "y"],
     infer: { context throws(GraphError) in
-        let shape = try context.float(0)
+        let shape = try context.rows(0)
+        _ = try context.float(1)
         try context.expect(1, shape)
         return [ValueType(shape)]
     },
@@ -112,7 +113,7 @@ private let softmaxGradientOp = Op(
 
 private let logSoftmaxOp = Op(
     "log_softmax", "x - log Σ eˣ over the last axis", inputs: ["x"],
-    infer: { context throws(GraphError) in [ValueType(try context.float(0))] },
+    infer: { context throws(GraphError) in [ValueType(try context.rows(0))] },
     gradient: { d in
         let total = try d.emit("sum", d.dy, with: [("axes", .ints([-1])), ("keep_dimensions", .bool(true))])
         return [try d.emit("sub", d.dy, d.emit("mul", d.emit("exp", d.y), total))]
@@ -128,7 +129,7 @@ private let logSoftmaxOp = Op(
 
 private let logSumExpOp = Op(
     "logsumexp", "log Σ eˣ over the last axis", inputs: ["x"],
-    infer: { context throws(GraphError) in [ValueType(Array(try context.float(0).dropLast()))] },
+    infer: { context throws(GraphError) in [ValueType(Array(try context.rows(0).dropLast()))] },
     gradient: { d in
         let x = d.input(0)
         let shape = d.shape(d.y) + [1]
@@ -150,7 +151,7 @@ private let logSumExpOp = Op(
 private let cumsumOp = Op(
     "cumsum", "running sums along the last axis; reverse runs from its end", inputs: ["x"],
     attributes: [.optional("reverse", .bool(false))],
-    infer: { context throws(GraphError) in [ValueType(try context.float(0))] },
+    infer: { context throws(GraphError) in [ValueType(try context.rows(0))] },
     gradient: { d in [try d.emit("cumsum", d.dy, with: [("reverse", .bool(!d.attributes.bool("reverse")))])] },
     reference: { context throws(GraphError) in
         let reverse = context.attributes.bool("reverse")
@@ -193,7 +194,7 @@ private let topkOp = Op(
 private let argmaxOp = Op(
     "argmax", "the column of the largest of each row; ties by column", inputs: ["x"],
     infer: { context throws(GraphError) in
-        let shape = try context.float(0)
+        let shape = try context.rows(0)
         guard let width = shape.last, width > 0 else { throw GraphError(.invalid, "the last axis of x is empty") }
         return [ValueType(Array(shape.dropLast()), .i32)]
     },

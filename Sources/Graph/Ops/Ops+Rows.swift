@@ -44,7 +44,7 @@ private let scatterColumnsOp = Op(
     "scatter_columns", "rows of zeros with x[.., i] added at column indices[.., i]",
     inputs: ["x [.., k]", "indices i32 [.., k]"], attributes: [.required("width", .int(0))],
     infer: { context throws(GraphError) in
-        let x = try context.float(0)
+        let x = try context.rows(0)
         _ = try context.integers(1, x)
         return [ValueType(Array(x.dropLast()) + [context.attributes.int("width")])]
     },
@@ -61,7 +61,7 @@ private let scatterColumnsOp = Op(
 private let gatherColumnsOp = Op(
     "gather_columns", "x[.., indices[.., i]]", inputs: ["x [.., W]", "indices i32 [.., k]"],
     infer: { context throws(GraphError) in
-        let x = try context.float(0)
+        let x = try context.rows(0)
         let indices = try context.integers(1)
         guard indices.count == x.count, indices.dropLast() == x.dropLast() else {
             throw context.mismatch(1, "the leading axes of \(x)", try context.type(1))

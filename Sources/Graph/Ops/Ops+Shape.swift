@@ -122,6 +122,9 @@ private let concatOp = Op(
             expected[axis] = next.shape[axis]
             try context.expect(i, expected)
             type.shape[axis] += next.shape[axis]
+            guard type.isCountable else {
+                throw GraphError(.invalid, "the result would be \(type), which no memory holds")
+            }
         }
         return [type]
     },

@@ -46,21 +46,27 @@ static void MK_F(take_words)(void *arg, size_t index, size_t thread) {
     }
 }
 
-/// Logits -> gradient by the products: dlogp (1[label] - p) slope.
+/// Logits -> gradient by the products. With p = e^(s - lse) and the entropy H: d logp / d s = 1[label] - p, d lse / d s = p and
+/// d H / d s = -p (log p + H).
 static void MK_F(differentiate_words)(void *arg, size_t index, size_t thread) {
     (void)thread;
     const label_job *job = arg;
+    const mk_label_upstream *up = &job->upstream;
     for (size_t r = index * LABEL_ROWS; r < mk_min(job->rows, (index + 1) * LABEL_ROWS); r++) {
         size_t token = (size_t)job->active[job->first + r], label = (size_t)job->labels[token];
-        float *logits = job->logits + r * job->words, upstream = job->dlogp[token], lse = job->lse[token];
+        float *logits = job->logits + r * job->words, lse = job->lse[token];
+        float dlogp = up->dlogp ? up->dlogp[token] : 0, dentropy = up->dentropy ? up->dentropy[token] : 0;
+        float share = (up->dlse ? up->dlse[token] : 0) - dlogp, entropy = dentropy != 0 ? up->entropy[token] : 0;
         bool here = label >= job->word && label < job->word + job->words;
         float label_slope = 0;
         for (size_t i = 0; i < job->words; i += VF) {
             size_t n = mk_min(VF, job->words - i);
-            vf slope, s = MK_F(shape_logits)(job, logits, i, n, &slope);
-            vstore_part(logits + i, n, vexp(s - lse) * slope * -upstream);
+            vf slope, s = MK_F(shape_logits)(job, logits, i, n, &slope), p = vexp(s - lse), g = p * share;
+            // Logits of -infinity have no share: 0 * infinity must not enter.
+            if (dentropy != 0) g -= vselect(p > 0.0f, p * (s - lse + entropy) * dentropy, vset(0));
+            vstore_part(logits + i, n, g * slope);
             if (here && label - job->word >= i && label - job->word < i + n) label_slope = slope[label - job->word - i];
         }
-        if (here) logits[label - job->word] += upstream * label_slope;
+        if (here) logits[label - job->word] += dlogp * label_slope;
     }
 }

@@ -14,7 +14,9 @@ typedef struct {
 } label_state;
 
 typedef struct {
-    const float *hidden, *bias, *dlogp, *lse;
+    const float *hidden, *bias, *lse;
+    mk_label_upstream upstream;
+    float *dbias;
     const int32_t *labels;
     mk_label_form form;
     int32_t *active;  // tokens with a label
@@ -120,14 +122,29 @@ static void add_partial(void *arg, size_t index, size_t thread) {
     for (size_t i = index * 4096; i < mk_min(count, (index + 1) * 4096); i++) job->sums[i] += job->partial[i];
 }
 
-void mk_label_logprobs_backward(const mk_pool *pool, const float *dlogp, const float *hidden, const int32_t *labels, const float *lse,
-                                float *dhidden, float *dhead, bool accumulate, const mk_label_form *form, void *scratch) {
+#define BIAS_WORDS 256
+
+/// The bias's gradient: columns of the tile summed, without the scale of the products.
+static void add_bias_gradient(void *arg, size_t index, size_t thread) {
+    (void)thread;
+    const label_job *job = arg;
+    size_t first = index * BIAS_WORDS, end = mk_min(job->words, first + BIAS_WORDS);
+    float sums[BIAS_WORDS] = {0};
+    for (size_t r = 0; r < job->rows; r++)
+        for (size_t i = first; i < end; i++) sums[i - first] += job->logits[r * job->words + i];
+    for (size_t i = first; i < end; i++) job->dbias[job->word + i] += sums[i - first] / job->form.scale;
+}
+
+void mk_label_logprobs_backward(const mk_pool *pool, const mk_label_upstream *upstream, const float *hidden, const int32_t *labels,
+                                const float *lse, float *dhidden, float *dhead, float *dbias, bool accumulate,
+                                const mk_label_form *form, void *scratch) {
     uint8_t *cursor = scratch;
     label_job job = place(pool, form, true, &cursor);
-    job.hidden = hidden, job.labels = labels, job.dlogp = dlogp, job.lse = lse;
+    job.hidden = hidden, job.labels = labels, job.upstream = *upstream, job.lse = lse, job.dbias = dbias;
     size_t width = form->head->columns;
     mk_fill(pool, dhidden, 0, form->tokens * width);
     if (dhead && !accumulate) mk_fill(pool, dhead, 0, form->head->rows * width);
+    if (dbias && !accumulate) mk_fill(pool, dbias, 0, form->head->rows);
     find_active(&job);
     for (size_t first = 0; first < job.active_count; first += LABEL_TOKENS) {
         begin_tile(pool, &job, first);
@@ -137,6 +154,7 @@ void mk_label_logprobs_backward(const mk_pool *pool, const float *dlogp, const f
             mk_parallel(pool, mk_ceil_div(job.rows, LABEL_ROWS), MK_PICK(differentiate_words), &job);
             mk_linear_backward_input(pool, job.logits, job.words, job.rows, &part, form->activation, job.partial, width, job.product_scratch);
             mk_parallel(pool, mk_ceil_div(job.rows * width, 4096), add_partial, &job);
+            if (dbias) mk_parallel(pool, mk_ceil_div(job.words, BIAS_WORDS), add_bias_gradient, &job);
             if (!dhead) continue;
             mk_gemm gemm = {.transpose_a = true, .m = job.words, .n = width, .k = job.rows, .alpha = 1, .a = job.logits, .lda = job.words,
                             .b = job.gathered, .ldb = width, .beta = 1, .c = dhead + word * width, .ldc = width, .factors = form->activation};

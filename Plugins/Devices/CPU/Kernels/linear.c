@@ -11,9 +11,11 @@ bool mk_int8_supported(const mk_weight *weight) {
 #endif
 }
 
+#if defined(__x86_64__)
 static bool uses_int8(const mk_weight *weight, mk_activation activation) {
     return activation == MK_ACTIVATION_INT8 && mk_int8_supported(weight);
 }
+#endif
 
 // Repacked rows do not lie one after another.
 static bool reads_rows(const mk_weight *weight, size_t tokens) { return tokens <= LINEAR_FEW_TOKENS && !weight->repacked; }

@@ -230,9 +230,16 @@ void mk_label_logprobs(const mk_pool *pool, const float *hidden, const int32_t *
 
 size_t mk_label_logprobs_backward_scratch_bytes(const mk_pool *pool, const mk_label_form *form);
 
-/// dhidden[T, width] and, unless NULL, dhead[vocabulary, width] (added to what it holds if `accumulate`).
-void mk_label_logprobs_backward(const mk_pool *pool, const float *dlogp, const float *hidden, const int32_t *labels, const float *lse,
-                                float *dhidden, float *dhead, bool accumulate, const mk_label_form *form, void *scratch);
+/// Gradients that arrive at the outputs, [tokens] each; any may be NULL. dentropy goes with `entropy`, the forward's.
+typedef struct mk_label_upstream {
+    const float *dlogp, *dlse, *dentropy, *entropy;
+} mk_label_upstream;
+
+/// dhidden[T, width] and, unless NULL, dhead[vocabulary, width] and dbias[vocabulary] (added to what they hold if `accumulate`).
+/// `form->scale` is not 0.
+void mk_label_logprobs_backward(const mk_pool *pool, const mk_label_upstream *upstream, const float *hidden, const int32_t *labels,
+                                const float *lse, float *dhidden, float *dhead, float *dbias, bool accumulate,
+                                const mk_label_form *form, void *scratch);
 
 // MARK: Patches and dropout (patches.c, dropout.c)
 
