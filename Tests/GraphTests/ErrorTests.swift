@@ -155,7 +155,9 @@ import Graph
         let labels = graph.input("labels", ValueType([3], .i32))
         let out = try graph.emit("label_logprobs", [hidden, head, labels], [("entropy", .bool(true))])
         let loss = try graph.emit("sum", [graph.emit("add", [out[0], out[3]])[0]])[0]
-        expectError("label_logprobs", "output 3", "no gradient", "outputs 0 to 2") { _ = try graph.differentiate(loss, with: [hidden]) }
+        expectError("label_logprobs", "output 3", "no gradient", "outputs 0 to 2") {
+            _ = try graph.differentiate(loss, with: [hidden])
+        }
         expectError("gradient", "single number", "[3, 4]") { _ = try graph.differentiate(hidden, with: [hidden]) }
         expectError("block") { try graph.closeBlock() }
     }

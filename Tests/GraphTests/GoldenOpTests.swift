@@ -88,7 +88,8 @@ import Graph
     }
 
     static let groups = [
-        "elementwise", "reductions", "norms", "rope", "attention", "losses", "products", "rows", "convolutions", "shapes",
+        "elementwise", "reductions", "norms", "rope", "attention", "losses", "products", "rows", "convolutions",
+        "shapes",
     ]
 
     static func cases(_ group: String) throws -> [Case] {

@@ -50,7 +50,7 @@ enum BenchOpsCommand: Command {
 
     private static func line(_ row: OpBench.Row) -> String {
         var text =
-            "\(padded(row.name, 30)) \(padded(row.shape, 26)) \(padded(number(row.seconds * 1e6, 1), 12, left: false)) us"
+            "\(padded(row.name, 30)) \(padded(row.shape, 26)) \(padded(number(row.seconds * 1e6, row.seconds < 1e-6 ? 3 : 1), 12, left: false)) us"
         if let rate = row.rate, let ceiling = row.ceiling {
             text += padded("  \(number(rate, 1)) \(ceiling.unit)", 15, left: false)
         }
