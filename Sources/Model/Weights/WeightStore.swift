@@ -180,10 +180,10 @@ package final class WeightStore: @unchecked Sendable {
         return sizes
     }
 
-    /// The checkpoint's names of tensors that none of `parameters` reads.
+    /// The checkpoint's names of tensors that none of `parameters` reads, though the family has not said that it has no use for them.
     func unused(_ parameters: [Parameter]) -> [String] {
         let read = Set(parameters.flatMap { parts($0.name).map(\.name) })
-        return checkpoint.tensors.keys.filter { !read.contains($0) }.sorted()
+        return entries.values.map(\.name).filter { !read.contains($0) }.sorted()
     }
 
     private func nearest(to name: String) -> String? {
