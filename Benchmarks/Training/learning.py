@@ -2,10 +2,10 @@
 
     python learning.py PROGRAM MODEL.gguf own|facts|alpaca DATA OUT [SEED ...]        DATA: a folder with datasets/ and text/
 
-own: Examples/facts with its held-out questions, by the command of ./setup. facts: four invented towns with an invented harbour
+own: Examples/facts with its held-out questions. facts: four invented towns with an invented harbour
 master, a founding year and a dish each (12 facts), every fact trained in four wordings and asked for in two others; the rows are
-mixed with texts of the web (C4), each seen once, so that the model does not forget how to write. alpaca: 192 rows are trained on,
-48 others held out. Prints, for every seed, the held-out loss and token accuracy before and after, the perplexity of WikiText-2
+mixed with texts of the web (C4), each seen once, so that the model does not forget how to write. alpaca: 128 rows are trained on,
+32 others held out. Prints, for every seed, the held-out loss and token accuracy before and after, the perplexity of WikiText-2
 before and after, and for `facts` the share of held-out questions whose greedy answer names the fact. The answers come from
 transformers + peft, which load the adapter that Martlet wrote: nothing of Martlet judges itself there.
 """
@@ -70,9 +70,9 @@ def fact_rows():
 
 def alpaca_rows(data):
     rows = json.loads((data / "datasets/sft/alpaca_en_demo.json").read_text())
-    rows = [row for row in rows if len(row["output"]) < 600]
+    rows = [row for row in rows if len(row["output"]) < 300]
     random.Random(3).shuffle(rows)
-    return rows[:192], rows[192:240]
+    return rows[:128], rows[128:160]
 
 
 def own_rows():
@@ -136,21 +136,22 @@ def main(program, model, task, data, out, *seeds):
     paragraphs = [line.strip() for line in gzip.decompress((data / "text/wikitext-2/test.txt.gz").read_bytes()).decode().splitlines()]
     text = write(out / "wiki.jsonl", [dict(text=line) for line in paragraphs if len(line) > 400][:40])
     one = write(out / "one.jsonl", train_rows[:1])
-    # own: what ./setup says.
-    packed = ["--packing", "true", "--warmup_ratio", "0.1"]
-    settings = {"own": (4, 3e-4, ["--per_device_train_batch_size", 8]), "facts": (1, 4e-4, packed), "alpaca": (1, 1e-4, packed)}
-    epochs, rate, more = settings[task]
-    base = perplexity(program, model, text, one, out / "base")
+    epochs, rate = {"own": (4, 2e-4), "facts": (1, 4e-4), "alpaca": (1, 2e-4)}[task]
+    known = out / "base.json"
+    if not known.exists():
+        known.write_text(json.dumps(perplexity(program, model, text, one, out / "base")))
+    base = json.loads(known.read_text())
     for seed in seeds or ("1", "2", "3"):
         directory = out / f"seed-{seed}"
         evaluations = train(
             program, "--model", model, "--dataset", rows, "--val_dataset", questions, "--output_dir", directory, "--seed", seed,
-            "--num_train_epochs", epochs, "--learning_rate", rate, "--gradient_accumulation_steps", 1, *more)
+            "--num_train_epochs", epochs, "--learning_rate", rate, "--packing", "true", "--gradient_accumulation_steps", 1,
+            "--warmup_ratio", "0.1")
         result = dict(
             task=task, seed=seed, rows=seen, held=len(held),
             held_loss=[round(evaluations[i]["eval_loss"], 4) for i in (0, -1)],
             held_token_accuracy=[round(evaluations[i]["eval_token_acc"], 3) for i in (0, -1)],
-            perplexity=[round(base, 3), round(perplexity(program, model, text, one, out / "after", directory), 3)])
+            perplexity=[round(base, 3), round(perplexity(program, model, text, one, out / f"after-{seed}", directory), 3)])
         if task == "facts":
             result["recall"] = recall(model, directory, held, ("before", "after") if seed == "1" else ("after",))
         print(json.dumps(result), flush=True)

@@ -176,6 +176,18 @@ package final class TrainingEngine {
         return buffers
     }
 
+    /// Operations of a token's way through the products and back, two a multiply-add: forward and the gradient of what comes in;
+    /// and that of the weights where they are trained. nil for routed experts, of which a token meets some. What is computed again
+    /// and what the reference takes do not count.
+    func operationsPerToken() throws -> Double? {
+        let outline = try model.outline()
+        guard !outline.parameters.contains(where: { $0.name.contains("*") }) else { return nil }
+        let head = outline.parameters.first { $0.name == model.shape.head }?.shape
+        let shapes = outline.sites.map(\.weight.shape) + (head.map { [$0] } ?? [])
+        let numbers = shapes.reduce(0) { $0 + $1.reduce(1, *) }
+        return Double(numbers) * (options.tuner == nil ? 6 : 4)
+    }
+
     // MARK: Steps
 
     package struct Result: Sendable {

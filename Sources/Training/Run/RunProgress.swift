@@ -11,7 +11,7 @@ package struct RunProgress: Sendable {
     /// Since this session began.
     package var seconds: Double
     package var sessionSteps: Int
-    /// Of the measured multiply-add rate of the device.
+    /// Of the machine's measured rate of multiply-adds.
     package var peakShare: Double?
 
     package var tokensPerSecond: Double { Double(record.tokens) / max(1e-9, record.seconds) }
@@ -43,7 +43,8 @@ struct RecentSteps {
     }
 
     /// Means over the steps, under the names that transformers and ms-swift log.
-    func summary(_ state: TrainerState) -> JSON {
+    /// - Parameter peakShare: Of tokens in seconds.
+    func summary(_ state: TrainerState, peakShare: (Int, Double) -> Double?) -> JSON {
         let n = Double(max(1, count))
         var line = JSONObject([
             ("step", .int(Int64(state.step))), ("epoch", .double(Double(state.epoch) + state.epochShare)),
@@ -53,6 +54,7 @@ struct RecentSteps {
         for (name, value) in metrics.sorted(by: { $0.key < $1.key }) { line[name] = .double(value / n) }
         line["tokens"] = .int(Int64(tokens))
         line["tokens_per_second"] = .double(Double(tokens) / max(1e-9, seconds))
+        if let share = peakShare(tokens, seconds) { line["peak_share"] = .double(share) }
         line["seconds"] = .double(seconds)
         line["memory_gib"] = .double(ProcessMemory.resident / 1_073_741_824)
         return .object(line)

@@ -34,6 +34,8 @@ package struct RunSettings: Sendable {
     /// Evaluations without a better metric after which the run ends; nil = none.
     package var earlyStopInterval: Int?
     package var nonFinite = NonFinitePolicy.stop
+    /// Operations a second that the machine can do at most, for the share of it that is reported; nil = not known.
+    package var peakRate: Double?
     /// The command's arguments, kept in args.json.
     package var arguments: JSON = [:]
 

@@ -15,6 +15,7 @@ package final class TrainingRun {
     private let store: CheckpointStore
     private let log: RunLog
     private let components: any ComponentSource
+    private let operationsPerToken: Double?
     private var savedStep: Int?
     private var lastEvaluation: Int?
     private var sessionStart = 0.0
@@ -32,6 +33,7 @@ package final class TrainingRun {
         self.log = log
         self.components = components
         store = CheckpointStore(settings.directory)
+        operationsPerToken = settings.peakRate == nil ? nil : try? trainer.engine.operationsPerToken()
         state.plannedSteps = trainer.settings.schedule.steps
         state.epochCount = settings.epochs
     }
@@ -121,7 +123,7 @@ package final class TrainingRun {
         guard let last = recent.last else { return }
         log.show(progress(last))
         if state.step == 1 || state.step % max(1, settings.loggingSteps) == 0 || state.step == settings.maximumSteps {
-            try write(recent.summary(state))
+            try write(recent.summary(state, peakShare: peakShare))
             recent = RecentSteps()
         }
     }
@@ -129,7 +131,13 @@ package final class TrainingRun {
     private func progress(_ record: Trainer.Record) -> RunProgress {
         RunProgress(
             step: state.step, plannedSteps: settings.maximumSteps ?? state.plannedSteps, record: record,
-            seconds: state.seconds - earlierSeconds, sessionSteps: state.step - sessionFirstStep)
+            seconds: state.seconds - earlierSeconds, sessionSteps: state.step - sessionFirstStep,
+            peakShare: peakShare(record.tokens, record.seconds))
+    }
+
+    private func peakShare(_ tokens: Int, _ seconds: Double) -> Double? {
+        guard let peak = settings.peakRate, let operations = operationsPerToken, seconds > 0 else { return nil }
+        return operations * Double(tokens) / seconds / peak
     }
 
     private func write(_ line: JSON) throws {

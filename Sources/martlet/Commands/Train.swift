@@ -1,3 +1,4 @@
+import Bench
 import Data
 import Files
 import Glibc
@@ -27,6 +28,10 @@ enum TrainCommand: Command {
         let trainer = Trainer(
             engine, settings: try parts.trainerSettings(data, tuner, checkpoint, epochs: settings.epochs))
         settings.arguments = arguments.json
+        if ["", "cpu"].contains(arguments.text("device") ?? "") {
+            let rate = (engine.options.products == "bf16" ? Ceiling.bf16.measure() : nil) ?? Ceiling.f32.measure()
+            settings.peakRate = rate.map { $0 * 1e9 }
+        }
         // All that was asked for is there: only now is anything written or moved.
         try System.makeDirectories(directory)
         try prepare(directory, checkpoint)
