@@ -74,6 +74,31 @@ struct ServicesTests {
         #expect(wrong == 0)
     }
 
+    /// Each thread begins with a part of its own: one that is kept busy must not keep the rest of its part waiting.
+    @Test func partsOfABusyThreadAreDoneByOthers() {
+        let pool = ThreadPool(count: 2)
+        let total = Total()
+        pool.parallel(64) { index, _ in
+            // The first index of the first part ends when all others have run.
+            if index == 0 { while total.value < 63 { sched_yield() } }
+            total.add(1)
+        }
+        #expect(total.value == 64)
+    }
+
+    @Test func threadsThatWentToSleepAreWoken() {
+        let pool = ThreadPool(count: 3)
+        let total = Total()
+        for _ in 0..<20 {
+            usleep(3000)
+            pool.parallel(7) { index, _ in
+                if index == 6 { usleep(3000) }
+                total.add(1)
+            }
+        }
+        #expect(total.value == 140)
+    }
+
     @Test func configReadsByPathAndNamesWhatIsWrong() throws {
         let services = Services()
         let config = try #require(service(services, MT_SERVICE_CONFIG, mt_config.self))

@@ -2,7 +2,7 @@ import CPUKernels
 import PluginKit
 
 /// What a product's factors are rounded to, from the step's attribute and the weight's layout.
-private func activation(_ step: ScheduledStep, weight index: Int, backward: Bool = false) -> mk_activation {
+func activation(_ step: ScheduledStep, weight index: Int, backward: Bool = false) -> mk_activation {
     let layout = step.input(index)?.layout ?? ""
     switch step.string("activation") {
     case "f32": return MK_ACTIVATION_F32

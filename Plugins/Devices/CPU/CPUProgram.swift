@@ -44,14 +44,18 @@ typealias Kernel = (Run) -> Void
 
 /// How a step of one op becomes a kernel.
 struct KernelBuilder {
+    /// Whether a step of the op runs.
+    let accepts: @Sendable (ScheduledStep) -> Bool
     /// Scratch bytes that the step wants.
     let scratch: @Sendable (ScheduledStep, mk_pool) -> Int
     let build: @Sendable (ScheduledStep) throws -> Kernel
 
     init(
+        accepts: @escaping @Sendable (ScheduledStep) -> Bool = { _ in true },
         scratch: @escaping @Sendable (ScheduledStep, mk_pool) -> Int = { _, _ in 0 },
         _ build: @escaping @Sendable (ScheduledStep) throws -> Kernel
     ) {
+        self.accepts = accepts
         self.scratch = scratch
         self.build = build
     }
@@ -60,7 +64,8 @@ struct KernelBuilder {
 /// Steps as kernels, run one after the other; each uses all threads.
 final class CPUProgram: DeviceProgram {
     static let builders: [String: KernelBuilder] = [
-        productBuilders, expertBuilders, elementwiseBuilders, normBuilders, attentionBuilders, reduceBuilders,
+        productBuilders, linearPartsBuilders, expertBuilders, elementwiseBuilders, normBuilders, attentionBuilders,
+        reduceBuilders,
         copyBuilders,
         rowBuilders, lossBuilders,
     ].reduce(into: [:]) { $0.merge($1) { first, _ in first } }

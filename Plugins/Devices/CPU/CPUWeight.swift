@@ -69,7 +69,7 @@ final class CPUWeight: CPUMemory {
         guard source.parts.count == 1 || source.parts.count == count else {
             throw PluginError(.invalid, "a weight of \(count) matrices came in \(source.parts.count) parts")
         }
-        let weight = try CPUWeight(size: size)
+        let weight = try CPUWeight(size: size, isWeight: true)
         weight.fill(source, layout, count, rows, columns, bytes, pool)
         return weight
     }

@@ -1,4 +1,5 @@
 import Glibc
+import PluginKit
 
 /// Chooses tokens from logits. What is left to choose from follows transformers' logits processors, in this order:
 /// penalties, bias, temperature, top-k, top-p, min-p.
@@ -33,8 +34,25 @@ struct Sampler {
 
     /// The likeliest token, the first among equals; nil when no logit is a number.
     static func likeliest(_ logits: UnsafeBufferPointer<Float>) -> Int32? {
-        let largest = maximum(logits)
-        return logits.firstIndex(of: largest).map { Int32($0) }
+        let count = (logits.count + piece - 1) / piece
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { maxima in
+            // Vocabularies are large enough for all threads; each piece has a place of its own.
+            nonisolated(unsafe) let (logits, maxima) = (logits, maxima)
+            Host.parallel(count) { maxima.initializeElement(at: $0, to: maximum(part($0, of: logits))) }
+            let largest = maxima.reduce(-Float.infinity) { $1 > $0 ? $1 : $0 }
+            for index in maxima.indices where maxima[index] == largest {
+                let values = part(index, of: logits)
+                if let place = values.firstIndex(of: largest) { return Int32(index * piece + place) }
+            }
+            return nil
+        }
+    }
+
+    /// Logits that a thread looks through at a time.
+    private static let piece = 8192
+
+    private static func part(_ index: Int, of logits: UnsafeBufferPointer<Float>) -> UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(rebasing: logits[index * piece..<min((index + 1) * piece, logits.count)])
     }
 
     /// The candidates that are left, with their weights' sum; likeliest first when a truncation is on. Empty when the

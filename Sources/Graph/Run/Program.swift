@@ -42,8 +42,10 @@ package final class Program {
     private let types: [Int: ValueType]
     /// The lane in which an output lies.
     private let home: [Int: Int]
-    /// By lane, bound values that its steps change: copied back when they were copied over.
-    private let changed: [Set<Int>]
+    /// By lane and bound value: whether its steps read or write it, and whether they change it, so that it is copied back where it was
+    /// copied over.
+    private let touches: [[Bool]]
+    private let changes: [[Bool]]
 
     private enum Action {
         case run(lane: Int, program: Int)
@@ -69,7 +71,8 @@ package final class Program {
     ) throws(GraphError) {
         self.device = device
         let devices = [device] + (device.fallback.map { [$0] } ?? [])
-        let steps = graph.steps(for: outputs + updates.map(\.value), fuse: fuse)
+        let single = graph.steps(for: outputs + updates.map(\.value), fuse: fuse)
+        let steps = fuse ? graph.joiningSiblings(single) { device.supports($0, graph: graph) } : single
 
         let inputs = ExternalValues(graph, steps, outputs: outputs, updates: updates)
         bound = inputs.bound
@@ -164,9 +167,11 @@ package final class Program {
         home = partition.home
         types = Dictionary(outputs.map { ($0.index, graph.type($0)) }, uniquingKeysWith: { first, _ in first })
         let stored = Set(stores.map(\.over.index))
-        changed = laneSteps.enumerated().map { index, own in
+        touches = lanes.map { lane in inputs.bound.map { lane.bound.contains($0.index) } }
+        changes = laneSteps.enumerated().map { index, own in
             let written = own.flatMap(\.changedInputs).map(\.index)
-            return Set(written + (index == 0 ? updates.map(\.over.index).filter { !stored.contains($0) } : []))
+            let changed = Set(written + (index == 0 ? updates.map(\.over.index).filter { !stored.contains($0) } : []))
+            return inputs.bound.map { changed.contains($0.index) }
         }
     }
 
@@ -185,7 +190,10 @@ package final class Program {
     }
 
     /// Runs once over the given buffers.
-    package func run(_ buffers: (Value) -> DeviceBuffer?) throws(GraphError) {
+    package func run(_ buffers: (Value) -> DeviceBuffer?) throws(GraphError) { try run(try bind(buffers)) }
+
+    /// The buffers that runs are given, looked up once.
+    package func bind(_ buffers: (Value) -> DeviceBuffer?) throws(GraphError) -> [DeviceBuffer] {
         var given: [DeviceBuffer] = []
         given.reserveCapacity(bound.count)
         for value in bound {
@@ -194,20 +202,25 @@ package final class Program {
             }
             given.append(buffer)
         }
+        return given
+    }
+
+    /// Runs once over what `bind` gave.
+    package func run(_ given: [DeviceBuffer]) throws(GraphError) {
         var slots: [[OpaquePointer?]] = []
         var copied: [(from: DeviceBuffer, to: DeviceBuffer)] = []
         // A mirror lives in its lane, a weight taken over again in its first buffer.
-        for (lane, changed) in zip(lanes, changed) {
+        for (index, lane) in lanes.enumerated() {
             let space = try reserve(lane)
             var list: [OpaquePointer?] = [space.handle, lane.constants?.handle ?? space.handle]
             list.reserveCapacity(2 + bound.count)
-            for (value, buffer) in zip(bound, given) {
-                guard lane.bound.contains(value.index) else {
+            for (i, buffer) in given.enumerated() {
+                guard touches[index][i] else {
                     list.append(space.handle)
                     continue
                 }
-                let local = try lane.local(buffer, for: value)
-                if local !== buffer, changed.contains(value.index) { copied.append((local, buffer)) }
+                let local = try lane.local(buffer, for: bound[i])
+                if local !== buffer, changes[index][i] { copied.append((local, buffer)) }
                 list.append(local.handle)
             }
             slots.append(list)

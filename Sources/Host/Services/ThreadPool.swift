@@ -4,9 +4,10 @@ import PluginAPI
 import PluginKit
 import Synchronization
 
-/// The threads that the host lends. One loop runs at a time; its indices are claimed one by one, so uneven bodies
-/// balance by themselves. Threads spin for a moment between loops, because the loops of a model step follow each other
-/// within microseconds, and then sleep.
+/// The threads that the host lends. One loop runs at a time. Each thread has a part of its indices, which it takes from the
+/// front on, and helps others when its own part is done, so uneven bodies balance by themselves and even ones touch no memory
+/// that another thread writes. Threads spin for a moment between loops, because the loops of a model step follow each other
+/// within microseconds, then give way, and then sleep.
 package final class ThreadPool: @unchecked Sendable {
     package typealias Body = @convention(c) (UnsafeMutableRawPointer?, Int, Int) -> Void
 
@@ -16,14 +17,25 @@ package final class ThreadPool: @unchecked Sendable {
     /// As many threads as MARTLET_THREADS says, else as this process may use processors.
     package static let shared = ThreadPool(count: ThreadPool.standardCount)
 
-    /// Loop number in the high half, indices that nobody has claimed in the low half. A loop that has none left is closed to
-    /// threads that are late for it, whatever the next one's length is.
-    private let claim = Atomic<UInt64>(0)
-    private let finished = Atomic<Int>(0)
-    // The loop in hand. Written while no loop has an unclaimed index: who claims one has read what belongs to its loop.
-    private let body = Atomic<UInt>(0)
-    private let argument = Atomic<UInt>(0)
-    private let limit = Atomic<UInt64>(0)
+    /// Words that a thread writes, in cache lines of their own.
+    private struct Seat {
+        /// Indices of its part that nobody has taken. They are taken from the front: what is left says which is next.
+        let left: UnsafeMutablePointer<Atomic<UInt64>>
+        /// Indices that it has run since the pool was made.
+        let done: UnsafeMutablePointer<Atomic<UInt64>>
+    }
+    private let seats: [Seat]
+    private let lines: UnsafeMutablePointer<Atomic<UInt64>>
+    /// Words from one line to the next but one: processors fetch lines in pairs.
+    private static let stride = 16
+
+    /// Counts loops; it and what follows change only while no index is left to take, so that who takes one may read them.
+    private let loop: UnsafeMutablePointer<Atomic<UInt64>>
+    private var body: Body?
+    private var argument: UnsafeMutableRawPointer?
+    private var total = 0
+    /// Indices of all loops so far.
+    private var due: UInt64 = 0
 
     private let caller = Monitor()
     private let wake = Monitor()
@@ -31,10 +43,22 @@ package final class ThreadPool: @unchecked Sendable {
     private let done = Monitor()
     private let isCallerAsleep = Atomic(false)
     private var isStarted = false
-    /// Polls before a thread goes to sleep: some tens of microseconds.
-    private static let patience = 20_000
 
-    package init(count: Int) { self.count = min(max(count, 1), 1024) }
+    package init(count: Int) {
+        self.count = min(max(count, 1), 1024)
+        let words = (2 * self.count + 1) * Self.stride
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: words * MemoryLayout<UInt64>.stride, alignment: Self.stride * MemoryLayout<UInt64>.stride)
+        let lines = memory.bindMemory(to: Atomic<UInt64>.self, capacity: words)
+        for word in 0..<words { (lines + word).initialize(to: Atomic(0)) }
+        self.lines = lines
+        loop = lines
+        seats = (0..<self.count).map {
+            Seat(left: lines + (2 * $0 + 1) * Self.stride, done: lines + (2 * $0 + 2) * Self.stride)
+        }
+    }
+
+    deinit { lines.deallocate() }
 
     private static var standardCount: Int {
         if let named = FileSystem.environment("MARTLET_THREADS"), let count = Int(named), count > 0 { return count }
@@ -64,43 +88,69 @@ package final class ThreadPool: @unchecked Sendable {
         }
         defer { caller.unlock() }
         start()
-        let generation = (claim.load(ordering: .relaxed) >> 32) &+ 1
-        self.body.store(UInt(bitPattern: unsafeBitCast(body, to: Int.self)), ordering: .relaxed)
-        self.argument.store(UInt(bitPattern: argument), ordering: .relaxed)
-        limit.store(UInt64(total), ordering: .relaxed)
-        finished.store(0, ordering: .relaxed)
-        claim.store((generation & 0xFFFF_FFFF) << 32 | UInt64(total), ordering: .sequentiallyConsistent)
+        self.body = body
+        self.argument = argument
+        self.total = total
+        due += UInt64(total)
+        for thread in 0..<count {
+            let part = Self.end(thread, of: count, total) - Self.end(thread - 1, of: count, total)
+            seats[thread].left.pointee.store(UInt64(part), ordering: .releasing)
+        }
+        loop.pointee.add(1, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake.locked { wake.broadcast() } }
         work(thread: 0)
-        awaitEnd(of: total)
+        awaitEnd()
     }
 
-    /// Runs indices of the loop in hand until none is left.
+    /// Where a thread's part ends.
+    private static func end(_ thread: Int, of count: Int, _ total: Int) -> Int { (thread + 1) * total / count }
+
+    /// Runs indices of the loop in hand until none is left: its own, then others'.
     private func work(thread: Int) {
-        while true {
-            let state = claim.load(ordering: .acquiring)
-            let unclaimed = state & 0xFFFF_FFFF
-            if unclaimed == 0 { return }
-            let total = limit.load(ordering: .relaxed)
-            let function = body.load(ordering: .relaxed)
-            let argument = UnsafeMutableRawPointer(bitPattern: argument.load(ordering: .relaxed))
-            let (won, _) = claim.compareExchange(expected: state, desired: state - 1, ordering: .acquiringAndReleasing)
-            if !won { continue }
-            unsafeBitCast(Int(bitPattern: function), to: Body.self)(argument, Int(total - unclaimed), thread)
-            let (_, ended) = finished.add(1, ordering: .sequentiallyConsistent)
-            if ended == Int(total), isCallerAsleep.load(ordering: .sequentiallyConsistent) {
-                done.locked { done.broadcast() }
+        let done = seats[thread].done
+        for turn in 0..<count {
+            let owner = (thread + turn) % count
+            let left = seats[owner].left
+            while true {
+                let state = left.pointee.load(ordering: .acquiring)
+                if state == 0 { break }
+                let (won, _) = left.pointee.compareExchange(
+                    expected: state, desired: state - 1, ordering: .acquiringAndReleasing)
+                if !won { continue }
+                // The loop cannot end before this index has run: what describes it stands still.
+                body?(argument, Self.end(owner, of: count, total) - Int(state), thread)
+                done.pointee.add(1, ordering: .sequentiallyConsistent)
+                if isCallerAsleep.load(ordering: .sequentiallyConsistent) { self.done.locked { self.done.broadcast() } }
             }
         }
     }
 
-    private func awaitEnd(of total: Int) {
-        for _ in 0..<Self.patience where finished.load(ordering: .acquiring) == total { return }
+    private var hasEnded: Bool {
+        var sum: UInt64 = 0
+        for seat in seats { sum += seat.done.pointee.load(ordering: .sequentiallyConsistent) }
+        return sum == due
+    }
+
+    private func awaitEnd() {
+        if hasEnded || Self.spin(until: { hasEnded }) { return }
         done.lock()
         isCallerAsleep.store(true, ordering: .sequentiallyConsistent)
-        while finished.load(ordering: .sequentiallyConsistent) < total { done.wait() }
+        while !hasEnded { done.wait() }
         isCallerAsleep.store(false, ordering: .sequentiallyConsistent)
         done.unlock()
+    }
+
+    /// Polls for some tens of microseconds, then for some hundreds giving way to other threads; false when it was in vain.
+    private static func spin(until isTrue: () -> Bool) -> Bool {
+        for _ in 0..<2000 {
+            if isTrue() { return true }
+            martlet_spin_hint()
+        }
+        for _ in 0..<400 {
+            if isTrue() { return true }
+            sched_yield()
+        }
+        return false
     }
 
     /// Starts the other threads at the first loop, so that a program without one has none.
@@ -108,13 +158,13 @@ package final class ThreadPool: @unchecked Sendable {
         if isStarted { return }
         isStarted = true
         for thread in 1..<count {
-            let seat = Unmanaged.passRetained(Seat(pool: self, thread: thread))
+            let seat = Unmanaged.passRetained(Post(pool: self, thread: thread))
             var id = pthread_t()
             let status = pthread_create(
                 &id, nil,
                 { context in
                     guard let context else { return nil }
-                    let seat = Unmanaged<Seat>.fromOpaque(context).takeRetainedValue()
+                    let seat = Unmanaged<Post>.fromOpaque(context).takeRetainedValue()
                     seat.pool.serve(thread: seat.thread)
                     return nil
                 }, seat.toOpaque())
@@ -122,7 +172,7 @@ package final class ThreadPool: @unchecked Sendable {
         }
     }
 
-    private final class Seat {
+    private final class Post {
         let pool: ThreadPool
         let thread: Int
         init(pool: ThreadPool, thread: Int) {
@@ -133,18 +183,18 @@ package final class ThreadPool: @unchecked Sendable {
 
     /// A lent thread's life: wait for a loop, work in it.
     private func serve(thread: Int) {
+        var seen: UInt64 = 0
         while true {
-            work(thread: thread)
-            let seen = claim.load(ordering: .acquiring) >> 32
-            var isNew = false
-            for _ in 0..<Self.patience where claim.load(ordering: .acquiring) >> 32 != seen {
-                isNew = true
-                break
+            let now = loop.pointee.load(ordering: .acquiring)
+            if now != seen {
+                seen = now
+                work(thread: thread)
+                continue
             }
-            if isNew { continue }
+            if Self.spin(until: { loop.pointee.load(ordering: .acquiring) != seen }) { continue }
             wake.lock()
             sleepers.add(1, ordering: .sequentiallyConsistent)
-            while claim.load(ordering: .sequentiallyConsistent) >> 32 == seen { wake.wait() }
+            while loop.pointee.load(ordering: .sequentiallyConsistent) == seen { wake.wait() }
             sleepers.subtract(1, ordering: .sequentiallyConsistent)
             wake.unlock()
         }

@@ -8,7 +8,8 @@ final class CompiledStep {
     private let program: Program
     private let logits: Value?
     private let inputs: Inputs
-    private let buffers: [Value: DeviceBuffer]
+    /// What a run is given: caches, inputs and weights.
+    private let bound: [DeviceBuffer]
     private let weights: WeightBinding
     /// The latest logits of a device whose memory the host does not reach.
     private var fetched: UnsafeMutableBufferPointer<Float>?
@@ -73,7 +74,8 @@ final class CompiledStep {
         inputs = Inputs(
             ids: try room(sequence.ids), positions: try room(sequence.positions), segments: try room(sequence.segments),
             slots: try room(slots), context: try room(context), table: try room(table), logitRows: try room(logitRows))
-        self.buffers = buffers
+        let (given, weights) = (buffers, weights)
+        bound = try program.bind { given[$0] ?? weights[$0] }
     }
 
     func run(_ rows: StepRows) throws -> UnsafeMutablePointer<Float>? {
@@ -96,7 +98,7 @@ final class CompiledStep {
             }
             try inputs.table.write(table)
         }
-        try program.run { buffers[$0] ?? weights[$0] }
+        try program.run(bound)
         guard let logits else { return nil }
         if let address = program.address(logits) { return address.assumingMemoryBound(to: Float.self) }
         // Memory that the host does not reach is read out.

@@ -58,7 +58,12 @@ package struct WeightBinding {
 
     package init(_ graph: Graph, _ model: Model, except skipped: Set<String> = []) throws {
         var buffers: [Value: DeviceBuffer] = [:]
-        for value in graph.parameters.values {
+        // The largest first: while a weight is taken over, its file's pages are in memory as well.
+        let values = graph.parameters.values.sorted {
+            let (a, b) = (graph.type($0).count, graph.type($1).count)
+            return a != b ? a > b : $0.index < $1.index
+        }
+        for value in values {
             if let parameter = graph.parameter(value), !skipped.contains(parameter.name) {
                 buffers[value] = try model.adapter?.buffer(parameter.name) ?? model.weights.buffer(parameter)
             }

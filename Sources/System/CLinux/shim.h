@@ -38,6 +38,15 @@ static inline size_t martlet_heap_in_use(void) {
     return info.uordblks + info.hblkhd;
 }
 
+/* Tells the processor that the thread polls. */
+static inline void martlet_spin_hint(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 static inline int martlet_rounding_mode(void) { return fegetround(); }
 
 #endif

@@ -11,7 +11,8 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
-static size_t whole_pages(size_t bytes) { return (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1); }
+// Only the last page may be a small one: a whole 2 MiB page for a remainder would be cleared and kept for nothing.
+static size_t whole_pages(size_t bytes) { return (bytes + 4095) & ~(size_t)4095; }
 
 void *mk_huge_alloc(size_t bytes) {
     if (bytes == 0) bytes = 1;

@@ -29,11 +29,59 @@ static gemm_call forward_call(const mk_weight *weight, size_t tokens, mk_activat
                        .b = {.weight = weight}, .alpha = 1};
 }
 
+// Whether few tokens meet all parts in one loop: the parts' forms tell, whatever their data.
+static bool run_together(const mk_linear_part *parts, size_t count, size_t tokens, mk_activation activation) {
+    if (count > MK_LINEAR_PARTS) return false;
+    bool int8 = tokens <= INT8_STREAM_TOKENS, rows = true;
+    for (size_t i = 0; i < count; i++) {
+        if (!uses_int8(parts[i].weight, activation)) int8 = false;
+        if (!reads_rows(parts[i].weight, tokens) || parts[i].weight->layout != parts[0].weight->layout ||
+            linear_codebook_fits(parts[i].weight) != linear_codebook_fits(parts[0].weight))
+            rows = false;
+    }
+    return int8 || rows;
+}
+
+static bool few_int8(const mk_weight *weight, size_t tokens, mk_activation activation) {
+    return tokens <= INT8_STREAM_TOKENS && uses_int8(weight, activation);
+}
+
+size_t mk_linear_parts_scratch_bytes(const mk_linear_part *parts, size_t count, size_t tokens, mk_activation activation, size_t threads) {
+    size_t most = 0;
+    if (!run_together(parts, count, tokens, activation)) {
+        for (size_t i = 0; i < count; i++)
+            most = mk_max(most, mk_linear_scratch_bytes(parts[i].weight, tokens, activation, threads));
+        return most;
+    }
+#if defined(__x86_64__)
+    if (few_int8(parts[0].weight, tokens, activation)) return int8_few_scratch_bytes(parts, count, tokens);
+#endif
+    return linear_rows_scratch_bytes(parts[0].weight, tokens, activation, threads);
+}
+
+void mk_linear_parts(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_linear_part *parts, size_t count,
+                     mk_activation activation, void *scratch) {
+    if (tokens == 0) return;
+    if (!run_together(parts, count, tokens, activation)) {
+        for (size_t i = 0; i < count; i++)
+            mk_linear(pool, x, ldx, tokens, parts[i].weight, parts[i].bias, activation, parts[i].y, parts[i].ldy, scratch);
+        return;
+    }
+#if defined(__x86_64__)
+    if (few_int8(parts[0].weight, tokens, activation)) {
+        int8_few(pool, x, ldx, tokens, parts, count, scratch);
+        return;
+    }
+#endif
+    linear_rows(pool, x, ldx, tokens, parts, count, activation, scratch);
+}
+
 size_t mk_linear_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads) {
+    mk_linear_part one = {.weight = weight};
+    if (run_together(&one, 1, tokens, activation)) return mk_linear_parts_scratch_bytes(&one, 1, tokens, activation, threads);
 #if defined(__x86_64__)
     if (uses_int8(weight, activation)) return int8_scratch_bytes(weight, tokens, threads);
 #endif
-    if (reads_rows(weight, tokens)) return linear_rows_scratch_bytes(weight, tokens, activation, threads);
     gemm_call call = forward_call(weight, tokens, activation);
     return gemm_scratch_bytes(&call, threads);
 }
@@ -41,16 +89,17 @@ size_t mk_linear_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activa
 void mk_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
                mk_activation activation, float *y, size_t ldy, void *scratch) {
     if (tokens == 0 || weight->rows == 0) return;
+    mk_linear_part one = {weight, bias, y, ldy};
+    if (run_together(&one, 1, tokens, activation)) {
+        mk_linear_parts(pool, x, ldx, tokens, &one, 1, activation, scratch);
+        return;
+    }
 #if defined(__x86_64__)
     if (uses_int8(weight, activation)) {
         int8_linear(pool, x, ldx, tokens, weight, bias, y, ldy, scratch);
         return;
     }
 #endif
-    if (reads_rows(weight, tokens)) {
-        linear_rows(pool, x, ldx, tokens, weight, bias, activation, y, ldy, scratch);
-        return;
-    }
     gemm_call call = forward_call(weight, tokens, activation);
     call.a = (gemm_operand){.f32 = x, .ld = ldx};
     call.bias = bias;

@@ -9,36 +9,10 @@ enum { panel_rows = 32 };
 // Tokens rounded at a time; a multiple of INT8_TILE.
 #define TOKEN_CHUNK ((size_t)1020)
 
-static int8_shape shape_of(const mk_weight *weight) {
-    return (int8_shape){weight->columns / 32, weight->layout == MK_LAYOUT_AFFINE ? layout_affine_shift(weight) : 0};
-}
-
-static size_t sums_of(int8_kind kind, size_t columns) { return columns / 32 * int8_halves(kind); }
-
-static size_t tile_width(size_t tokens) {
-    if (tokens > INT8_STREAM_TOKENS) return INT8_TILE;
-    return tokens <= INT8_STREAM_WIDTH ? tokens : mk_ceil_div(tokens, 2);
-}
-
-// Bytes of one rounded tile's codes, scales and sums.
-static size_t codes_bytes(size_t columns, size_t width) { return mk_align_up(columns * width); }
-static size_t scales_bytes(size_t columns, size_t width) { return mk_align_up(columns / 32 * width * 4); }
-static size_t sums_bytes(int8_kind kind, size_t columns, size_t width) { return mk_align_up(sums_of(kind, columns) * width * 4); }
-
-static size_t tile_bytes(int8_kind kind, size_t columns, size_t width) {
-    return codes_bytes(columns, width) + scales_bytes(columns, width) + sums_bytes(kind, columns, width);
-}
-
-static int8_tile tile_at(uint8_t *at, int8_kind kind, size_t columns, size_t width) {
-    (void)kind;
-    uint8_t *scales = at + codes_bytes(columns, width), *sums = scales + scales_bytes(columns, width);
-    return (int8_tile){width, (const int32_t *)(const void *)at, (const float *)(const void *)scales, (const int32_t *)(const void *)sums};
-}
-
 // A thread's panel: codes, then scales, then minima.
 static size_t panel_codes_bytes(size_t columns) { return mk_min(columns, INT8_DEPTH) * panel_rows; }
 static size_t panel_scales_bytes(int8_kind kind, size_t columns) {
-    return sums_of(kind, mk_min(columns, INT8_DEPTH)) * panel_rows * sizeof(float);
+    return int8_sums(kind, mk_min(columns, INT8_DEPTH)) * panel_rows * sizeof(float);
 }
 static size_t panel_bytes(int8_kind kind, size_t columns) {
     size_t minima = int8_has_minimum(kind) ? panel_scales_bytes(kind, columns) : 0;
@@ -47,9 +21,8 @@ static size_t panel_bytes(int8_kind kind, size_t columns) {
 
 size_t int8_scratch_bytes(const mk_weight *weight, size_t tokens, size_t threads) {
     int8_kind kind = int8_format_of(weight)->kind;
-    size_t width = tile_width(tokens), tiles = mk_ceil_div(mk_min(tokens, TOKEN_CHUNK), mk_max(width, 1));
-    size_t bytes = MK_ALIGN + tiles * tile_bytes(kind, weight->columns, width);
-    return tokens <= INT8_STREAM_TOKENS ? bytes : bytes + threads * panel_bytes(kind, weight->columns);
+    const size_t width = INT8_TILE, tiles = mk_ceil_div(mk_min(tokens, TOKEN_CHUNK), width);
+    return MK_ALIGN + tiles * int8_tile_bytes(kind, weight->columns, width) + threads * panel_bytes(kind, weight->columns);
 }
 
 struct run {
@@ -61,12 +34,11 @@ struct run {
     size_t ldy;
     uint8_t *tiles, *panels;
     size_t tile_bytes, panel_bytes;
-    size_t groups;                     // of a task, for few tokens
-    size_t token_split, token_tasks;   // of a task, for many
+    size_t token_split, token_tasks;   // of a task
 };
 
 static int8_tile run_tile(const struct run *run, size_t index) {
-    return tile_at(run->tiles + index * run->tile_bytes, run->format->kind, run->weight->columns, run->width);
+    return int8_tile_at(run->tiles + index * run->tile_bytes, run->weight->columns, run->width);
 }
 
 static void round_tile(void *arg, size_t index, size_t thread) {
@@ -76,27 +48,6 @@ static void round_tile(void *arg, size_t index, size_t thread) {
     int8_tile tile = run_tile(run, index);
     int8_round(run->x + first * run->ldx, run->ldx, mk_min(run->width, run->tokens - first), run->weight->columns,
                run->format->kind, run->format->offset, &tile);
-}
-
-static void stream(void *arg, size_t index, size_t thread) {
-    (void)thread;
-    const struct run *run = arg;
-    const mk_weight *weight = run->weight;
-    int8_shape shape = shape_of(weight);
-    size_t group_bytes = layout_group_bytes(weight);
-    size_t first = index * run->groups, last = mk_min(first + run->groups, mk_ceil_div(weight->rows, 16));
-    const uint8_t *group = (const uint8_t *)weight->data + first * group_bytes;
-    for (size_t g = first; g < last; g++, group += group_bytes) {
-        for (size_t done = 0; done < run->tokens; done += run->width) {
-            float sums[INT8_STREAM_WIDTH * 16], *y = run->y + done * run->ldy;
-            size_t tokens = mk_min(run->width, run->tokens - done);
-            int8_tile x = run_tile(run, done / run->width);
-            run->format->decode[tokens - 1](group, shape, &x, sums);
-            for (size_t t = 0; t < tokens; t++)
-                for (size_t row = 16 * g; row < mk_min(16 * g + 16, weight->rows); row++)
-                    y[t * run->ldy + row] = sums[t * 16 + row % 16] + (run->bias ? run->bias[row] : 0);
-        }
-    }
 }
 
 static void multiply(void *arg, size_t index, size_t thread) {
@@ -113,7 +64,7 @@ static void multiply(void *arg, size_t index, size_t thread) {
     for (size_t b = 0; b < blocks; b += INT8_DEPTH / 32) {
         size_t count = mk_min(INT8_DEPTH / 32, blocks - b);
         for (size_t g = 0; g * 16 < rows; g++)
-            run->format->unpack(layout_group(weight, row + g * 16), shape_of(weight), b, count, 128, codes + g * 64, scales + g * 16,
+            run->format->unpack(layout_group(weight, row + g * 16), int8_shape_of(weight), b, count, 128, codes + g * 64, scales + g * 16,
                                 minima + g * 16);
         for (size_t t = first; t < last; t += INT8_TILE) {
             int8_tile x = run_tile(run, t / INT8_TILE);
@@ -130,19 +81,11 @@ void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
                  size_t ldy, void *scratch) {
     const int8_format *format = int8_format_of(weight);
     uint8_t *cursor = scratch;
-    struct run run = {.format = format, .weight = weight, .x = x, .bias = bias, .ldx = ldx, .width = tile_width(tokens), .y = y,
-                      .ldy = ldy, .tile_bytes = tile_bytes(format->kind, weight->columns, tile_width(tokens)),
+    struct run run = {.format = format, .weight = weight, .x = x, .bias = bias, .ldx = ldx, .width = INT8_TILE, .y = y,
+                      .ldy = ldy, .tile_bytes = int8_tile_bytes(format->kind, weight->columns, INT8_TILE),
                       .panel_bytes = panel_bytes(format->kind, weight->columns)};
     run.tiles = mk_take(&cursor, mk_ceil_div(mk_min(tokens, TOKEN_CHUNK), run.width) * run.tile_bytes);
     run.panels = cursor;
-    if (tokens <= INT8_STREAM_TOKENS) {
-        size_t groups = mk_ceil_div(weight->rows, 16), each = ((size_t)256 << 10) / layout_group_bytes(weight);
-        run.tokens = tokens;
-        run.groups = mk_max(1, mk_min(each, mk_ceil_div(groups, FEW_TASKS)));
-        for (size_t tile = 0; tile * run.width < tokens; tile++) round_tile(&run, tile, 0);
-        mk_parallel(pool, mk_ceil_div(groups, run.groups), stream, &run);
-        return;
-    }
     size_t panels = mk_ceil_div(weight->rows, panel_rows);
     for (size_t done = 0; done < tokens; done += TOKEN_CHUNK) {
         run.tokens = mk_min(TOKEN_CHUNK, tokens - done);
@@ -165,7 +108,7 @@ void layout_unpack_groups(const mk_weight *weight, size_t row, size_t rows, size
     if (mk_current_level() >= MK_LEVEL_AVX512_DOT) {
         const int8_format *format = int8_format_of(weight);
         for (size_t r = 0; r < rows; r += 16)
-            format->to_f32(layout_group(weight, row + r), shape_of(weight), first / 32, columns / 32, to + r, ld);
+            format->to_f32(layout_group(weight, row + r), int8_shape_of(weight), first / 32, columns / 32, to + r, ld);
         return;
     }
 #endif

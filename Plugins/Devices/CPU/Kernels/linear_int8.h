@@ -26,7 +26,7 @@ static inline bool int8_has_minimum(int8_kind kind) { return kind & 2; }
 /// Most tokens that meet codes unpacked in registers as the weight streams by, and most for which that is done (twice, the second
 /// time from the cache).
 #define INT8_STREAM_WIDTH ((size_t)8)
-#define INT8_STREAM_TOKENS ((size_t)16)
+#define INT8_STREAM_TOKENS ((size_t)MK_LINEAR_FEW)
 /// Columns unpacked at a time for more tokens: 32 rows of them stay in L1.
 #define INT8_DEPTH ((size_t)512)
 
@@ -62,6 +62,30 @@ typedef struct int8_format {
 /// The format of a repacked weight, NULL if its layout has none.
 const int8_format *int8_format_of(const mk_weight *weight);
 
+static inline int8_shape int8_shape_of(const mk_weight *weight) {
+    return (int8_shape){weight->columns / 32, weight->layout == MK_LAYOUT_AFFINE ? layout_affine_shift(weight) : 0};
+}
+
+/// Sums of one token.
+static inline size_t int8_sums(int8_kind kind, size_t columns) { return columns / 32 * int8_halves(kind); }
+
+// Bytes of a rounded tile: codes, then scales, then sums.
+static inline size_t int8_codes_bytes(size_t columns, size_t width) { return mk_align_up(columns * width); }
+static inline size_t int8_scales_bytes(size_t columns, size_t width) { return mk_align_up(columns / 32 * width * 4); }
+static inline size_t int8_tile_bytes(int8_kind kind, size_t columns, size_t width) {
+    return int8_codes_bytes(columns, width) + int8_scales_bytes(columns, width) + mk_align_up(int8_sums(kind, columns) * width * 4);
+}
+
+static inline int8_tile int8_tile_at(uint8_t *at, size_t columns, size_t width) {
+    uint8_t *scales = at + int8_codes_bytes(columns, width), *sums = scales + int8_scales_bytes(columns, width);
+    return (int8_tile){width, (const int32_t *)(const void *)at, (const float *)(const void *)scales, (const int32_t *)(const void *)sums};
+}
+
+/// For at most INT8_STREAM_TOKENS tokens: weights of the same number of columns, at most MK_LINEAR_PARTS.
+size_t int8_few_scratch_bytes(const mk_linear_part *parts, size_t count, size_t tokens);
+void int8_few(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_linear_part *parts, size_t count, void *scratch);
+
+/// For more.
 size_t int8_scratch_bytes(const mk_weight *weight, size_t tokens, size_t threads);
 void int8_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias, float *y,
                  size_t ldy, void *scratch);

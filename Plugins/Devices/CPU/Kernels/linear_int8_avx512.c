@@ -261,11 +261,10 @@ MK_INLINE MK_AVX512_DOT __m512 add_block(const int8_kind kind, const block *w, c
 
 // MARK: One set of functions for each format
 
-// Super-blocks are not read from front to back, which the hardware's prefetcher would want: ask for what lies ahead, in order. Past
-// the end of the weight a prefetch does nothing.
-MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, const size_t bytes) {
-    if (bytes == 0) return;
-    const uint8_t *from = group + b * (bytes / 8) + 4096;
+// The hardware's prefetcher does not keep up where blocks take long or super-blocks are not read from front to back: ask for what
+// lies ahead, in order. `bytes` are those of eight blocks. Past the end of the weight a prefetch does nothing.
+MK_INLINE MK_AVX512_DOT void prefetch_ahead(const uint8_t *group, size_t b, const size_t bytes) {
+    const uint8_t *from = group + b * (bytes / 8) + 8192;
     MK_UNROLL
     for (size_t i = 0; i < (bytes / 8 + 63) / 64; i++) _mm_prefetch((const char *)(from + 64 * i), _MM_HINT_T0);
 }
@@ -278,7 +277,7 @@ MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, cons
         for (size_t t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();                                       \
         for (size_t b = 0; b < shape.blocks; b++) {                                                                   \
             block w;                                                                                            \
-            prefetch_super(group, b, super);                                                                    \
+            prefetch_ahead(group, b, super);                                                                    \
             load_##name(group, b, shape, &w);                                                                  \
             MK_UNROLL                                                                                           \
             for (size_t t = 0; t < tokens; t++) sum[t] = add_block(kind, &w, x, b, t, sum[t]);                  \
@@ -340,21 +339,21 @@ MK_INLINE MK_AVX512_DOT void prefetch_super(const uint8_t *group, size_t b, cons
                    decode_##name##_6, decode_##name##_7, decode_##name##_8},                                             \
         .unpack = unpack_##name, .to_f32 = to_f32_##name};
 
-FORMAT(q4_0, INT8_OFFSET, 8, 0)
-FORMAT(q4_1, INT8_MINIMUM, 0, 0)
-FORMAT(q5_0, INT8_OFFSET, 16, 0)
-FORMAT(q5_1, INT8_MINIMUM, 0, 0)
-FORMAT(q8_0, INT8_OFFSET, 128, 0)
+FORMAT(q4_0, INT8_OFFSET, 8, 2304)
+FORMAT(q4_1, INT8_MINIMUM, 0, 2560)
+FORMAT(q5_0, INT8_OFFSET, 16, 2816)
+FORMAT(q5_1, INT8_MINIMUM, 0, 3072)
+FORMAT(q8_0, INT8_OFFSET, 128, 4352)
 FORMAT(q2_k, INT8_HALVES_MINIMUM, 0, 1344)
 FORMAT(q3_k, INT8_HALVES, 4, 1856)
 FORMAT(q4_k, INT8_MINIMUM, 0, 2368)
 FORMAT(q5_k, INT8_MINIMUM, 0, 2880)
 FORMAT(q6_k, INT8_HALVES, 32, 3392)
-FORMAT(iq4_nl, INT8_OFFSET, 128, 0)
+FORMAT(iq4_nl, INT8_OFFSET, 128, 2304)
 FORMAT(iq4_xs, INT8_OFFSET, 128, 2240)
-FORMAT(mxfp4, INT8_OFFSET, 128, 0)
-FORMAT(affine4, INT8_MINIMUM, 0, 0)
-FORMAT(affine8, INT8_MINIMUM, 0, 0)
+FORMAT(mxfp4, INT8_OFFSET, 128, 2176)
+FORMAT(affine4, INT8_MINIMUM, 0, 2048)
+FORMAT(affine8, INT8_MINIMUM, 0, 4096)
 
 const int8_format *int8_format_of(const mk_weight *weight) {
     switch (weight->layout) {

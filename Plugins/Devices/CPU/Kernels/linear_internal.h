@@ -5,7 +5,7 @@
 #include "gemm_internal.h"
 
 /// Most tokens for which rows are read as they lie.
-#define LINEAR_FEW_TOKENS ((size_t)16)
+#define LINEAR_FEW_TOKENS ((size_t)MK_LINEAR_FEW)
 /// Rows and tokens that a dot-product kernel takes at once.
 #define LINEAR_ROWS ((size_t)4)
 #define LINEAR_TOKENS ((size_t)4)
@@ -38,9 +38,10 @@ void linear_codebook_bf16(const mk_weight *weight, size_t row, const void *x, si
 void linear_codebook_f32(const mk_weight *weight, size_t row, const void *x, size_t ldx, size_t tokens, float *sums);
 #endif
 
-/// y = x wᵀ + bias for at most LINEAR_FEW_TOKENS tokens, any layout that is not repacked.
+/// Products for at most LINEAR_FEW_TOKENS tokens over weights of one layout, any that is not repacked; the codebook's kernel fits all or
+/// none.
 size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads);
-void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
-                 mk_activation activation, float *y, size_t ldy, void *scratch);
+void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_linear_part *parts, size_t count,
+                 mk_activation activation, void *scratch);
 
 #endif

@@ -3,11 +3,10 @@
 #include "layout_internal.h"
 #include "linear_internal.h"
 
-// Rows a task takes: about 256 KiB of weight, so that each stream is long.
-static size_t task_rows(const mk_weight *weight) {
-    size_t bytes = weight->row_bytes ? weight->row_bytes : 1;
-    size_t rows = mk_min(mk_max(16, ((size_t)256 << 10) / bytes), mk_max(16, mk_ceil_div(weight->rows, 8)));
-    return mk_ceil_div(rows, LINEAR_ROWS) * LINEAR_ROWS;
+// What a task reads: up to 256 KiB of weight, so that each stream is long.
+static size_t task_rows(const mk_weight *weight, size_t bytes) {
+    size_t each = mk_min(mk_max(bytes / 16, (size_t)16 << 10), (size_t)256 << 10);
+    return mk_ceil_div(mk_max(1, each / mk_max(weight->row_bytes, 1)), LINEAR_ROWS) * LINEAR_ROWS;
 }
 
 static bool rounds(const mk_weight *weight, mk_activation activation) {
@@ -29,14 +28,18 @@ size_t linear_rows_scratch_bytes(const mk_weight *weight, size_t tokens, mk_acti
     return bytes;
 }
 
+struct part {
+    const mk_linear_part *call;
+    size_t rows;  // of a task
+    size_t first_task;
+};
+
 struct run {
-    const mk_weight *weight;
+    struct part parts[MK_LINEAR_PARTS];
+    size_t count;
     const void *x;
     size_t x_size;  // bytes of an element
-    size_t ldx, tokens, rows;
-    const float *bias;
-    float *y;
-    size_t ldy;
+    size_t ldx, tokens;
     linear_dot dot;
     linear_row row;  // NULL: dot
     uint8_t *scratch;
@@ -45,10 +48,13 @@ struct run {
 
 static void multiply(void *arg, size_t index, size_t thread) {
     const struct run *run = arg;
-    const mk_weight *weight = run->weight;
+    const struct part *part = run->parts;
+    while (part + 1 < run->parts + run->count && index >= part[1].first_task) part++;
+    const mk_linear_part *call = part->call;
+    const mk_weight *weight = call->weight;
     float *unpacked = (float *)(void *)(run->scratch + thread * run->scratch_bytes);
-    size_t last = mk_min((index + 1) * run->rows, weight->rows);
-    for (size_t row = index * run->rows; row < last; row += LINEAR_ROWS) {
+    size_t first = (index - part->first_task) * part->rows, last = mk_min(first + part->rows, weight->rows);
+    for (size_t row = first; row < last; row += LINEAR_ROWS) {
         const void *from = (const uint8_t *)weight->data + row * weight->row_bytes;
         size_t rows = mk_min(LINEAR_ROWS, last - row), row_bytes = weight->row_bytes;
         if (run->scratch_bytes) {
@@ -57,7 +63,7 @@ static void multiply(void *arg, size_t index, size_t thread) {
             row_bytes = weight->columns * sizeof(float);
         }
         for (size_t done = 0; done < run->tokens; done += LINEAR_TOKENS) {
-            float sums[LINEAR_TOKENS * LINEAR_ROWS], *y = run->y + done * run->ldy + row;
+            float sums[LINEAR_TOKENS * LINEAR_ROWS], *y = call->y + done * call->ldy + row;
             size_t tokens = mk_min(LINEAR_TOKENS, run->tokens - done);
             const uint8_t *x = (const uint8_t *)run->x + done * run->ldx * run->x_size;
             if (run->row)
@@ -66,17 +72,18 @@ static void multiply(void *arg, size_t index, size_t thread) {
                 run->dot(from, row_bytes, rows, x, run->ldx, tokens, weight->columns, sums);
             for (size_t t = 0; t < tokens; t++)
                 for (size_t r = 0; r < rows; r++)
-                    y[t * run->ldy + r] = sums[t * LINEAR_ROWS + r] + (run->bias ? run->bias[row + r] : 0);
+                    y[t * call->ldy + r] = sums[t * LINEAR_ROWS + r] + (call->bias ? call->bias[row + r] : 0);
         }
     }
 }
 
-void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
-                 mk_activation activation, float *y, size_t ldy, void *scratch) {
+void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_linear_part *parts, size_t count,
+                 mk_activation activation, void *scratch) {
     const linear_dots *dots = linear_dots_table();
+    const mk_weight *weight = parts[0].weight;
     uint8_t *cursor = scratch;
-    struct run run = {.weight = weight, .x = x, .x_size = sizeof(float), .ldx = ldx, .tokens = tokens, .rows = task_rows(weight), .bias = bias,
-                      .y = y, .ldy = ldy, .dot = dots->f32, .scratch_bytes = row_scratch(weight)};
+    struct run run = {.count = count, .x = x, .x_size = sizeof(float), .ldx = ldx, .tokens = tokens, .dot = dots->f32,
+                      .scratch_bytes = row_scratch(weight)};
     if (weight->layout == MK_LAYOUT_F16) run.dot = dots->f16;
     if (weight->layout == MK_LAYOUT_BF16) run.dot = dots->bf16;
     if (rounds(weight, activation)) {
@@ -100,7 +107,13 @@ void linear_rows(const mk_pool *pool, const float *x, size_t ldx, size_t tokens,
     }
 #endif
     run.scratch = mk_take(&cursor, 0);
-    mk_parallel(pool, mk_ceil_div(weight->rows, run.rows), multiply, &run);
+    size_t bytes = 0, tasks = 0;
+    for (size_t i = 0; i < count; i++) bytes += parts[i].weight->rows * parts[i].weight->row_bytes;
+    for (size_t i = 0; i < count; i++) {
+        run.parts[i] = (struct part){&parts[i], task_rows(parts[i].weight, bytes), tasks};
+        tasks += mk_ceil_div(parts[i].weight->rows, run.parts[i].rows);
+    }
+    mk_parallel(pool, tasks, multiply, &run);
 }
 
 const linear_dots *linear_dots_table(void) {

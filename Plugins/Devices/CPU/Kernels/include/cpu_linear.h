@@ -129,6 +129,24 @@ size_t mk_linear_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activa
 void mk_linear(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
                mk_activation activation, float *y, size_t ldy, void *scratch);
 
+/// One of several products of the same x: y [tokens, rows] = x wᵀ + bias; bias [rows] may be NULL.
+typedef struct mk_linear_part {
+    const mk_weight *weight;
+    const float *bias;
+    float *y;
+    size_t ldy;
+} mk_linear_part;
+
+/// Most parts of a call, and most tokens for which parts run side by side.
+#define MK_LINEAR_PARTS 8
+#define MK_LINEAR_FEW 16
+
+/// The same values as `mk_linear` gives for each part, whose weights have one number of columns. For few tokens x is rounded once and
+/// the parts run side by side.
+size_t mk_linear_parts_scratch_bytes(const mk_linear_part *parts, size_t count, size_t tokens, mk_activation activation, size_t threads);
+void mk_linear_parts(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_linear_part *parts, size_t count,
+                     mk_activation activation, void *scratch);
+
 /// dx [tokens, columns] = dy w.
 size_t mk_linear_backward_input_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation,
                                               size_t threads);
