@@ -11,11 +11,9 @@ bool mk_int8_supported(const mk_weight *weight) {
 #endif
 }
 
-#if defined(__x86_64__)
 static bool uses_int8(const mk_weight *weight, mk_activation activation) {
     return activation == MK_ACTIVATION_INT8 && mk_int8_supported(weight);
 }
-#endif
 
 // Repacked rows do not lie one after another.
 static bool reads_rows(const mk_weight *weight, size_t tokens) { return tokens <= LINEAR_FEW_TOKENS && !weight->repacked; }
@@ -42,9 +40,11 @@ static bool run_together(const mk_linear_part *parts, size_t count, size_t token
     return int8 || rows;
 }
 
+#if defined(__x86_64__)
 static bool few_int8(const mk_weight *weight, size_t tokens, mk_activation activation) {
     return tokens <= INT8_STREAM_TOKENS && uses_int8(weight, activation);
 }
+#endif
 
 size_t mk_linear_parts_scratch_bytes(const mk_linear_part *parts, size_t count, size_t tokens, mk_activation activation, size_t threads) {
     size_t most = 0;
