@@ -1,3 +1,4 @@
+import CLinux
 import Host
 
 /// One question to a plugin. It runs in a process of its own.
@@ -15,6 +16,7 @@ package struct Case: Sendable {
 
     /// Runs the case here, and says what came of it. Only to be called in a process that may be lost.
     package func outcome(_ subject: Subject) -> Outcome {
+        martlet_confine()
         do {
             try run(subject)
             return Outcome(.success, "")
@@ -31,6 +33,12 @@ package struct Outcome: Sendable, Equatable {
     package enum Verdict: String, Sendable { case success, failed, crashed, hung, skipped }
     package let verdict: Verdict
     package let message: String
+    /// Skipped because the plugin is of another kind, or because of a failure that was told already.
+    package var isBesideThePoint: Bool {
+        verdict == .skipped && (message.hasPrefix(Self.lacking) || message.hasPrefix(Self.otherKind))
+    }
+    static let lacking = "needs "
+    static let otherKind = "offers no "
     package init(_ verdict: Verdict, _ message: String) {
         self.verdict = verdict
         self.message = message

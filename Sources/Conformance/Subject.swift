@@ -50,6 +50,16 @@ package struct Subject {
         return plugin
     }
 
+    /// The plugin's own small files of its formats: those under check/ beside its manifest.
+    func samples() throws -> [(String, [UInt8])] {
+        let directory = "\(FileSystem.parent(of: manifestPath))/check"
+        guard System.kind(of: directory) == .directory else { return [] }
+        let names = try System.list(directory).filter { !$0.hasPrefix(".") && $0 != "config.json" }
+        return try names.filter { System.kind(of: "\(directory)/\($0)") == .file }.prefix(16).map {
+            ($0, try FileSystem.read("\(directory)/\($0)", limit: 1 << 16))
+        }
+    }
+
     /// The texts of the configurations that model families are built with.
     func configs() throws -> [String] {
         let own = "\(FileSystem.parent(of: manifestPath))/check/config.json"
@@ -63,6 +73,7 @@ extension Services {
     static var quiet: Services {
         let services = Services(log: Log(least: .error) { _, _, _ in })
         services.register(MT_SERVICE_GRAPH, at: GraphService.table)
+        services.register(MT_SERVICE_MODEL, at: SuiteRunner.table)
         return services
     }
 }

@@ -1,15 +1,17 @@
+import CLinux
 import Files
 import Glibc
 import Host
 import JSON
 import PluginAPI
 import PluginKit
+import Synchronization
 
 extension Case {
     /// What each kind promises, on input of any sort and on input that a run would give it.
     static let kinds: [Case] =
         [tables, model, modelGraph, tuner, optimizer, alignment, device, dataset, checkpoint, tokenizer]
-        + [tokenizerRoundTrip, logger, hub, quantizer, row]
+        + [tokenizerRoundTrip, logger, hub, quantizer, row, engine, op]
 
     /// A case that asks every component of `kind`.
     static func kindCase(
@@ -18,7 +20,7 @@ extension Case {
         Case(name: "kind-\(name)", claim: claim, needs: ["tables"]) { subject in
             let all = try LoadedPlugin.enumerate(try subject.initialized(), try subject.manifest())
             let found = all.filter { kinds.contains($0.kind) }
-            if found.isEmpty { throw Skip(reason: "offers no \(kinds.joined(separator: " or "))") }
+            if found.isEmpty { throw Skip(reason: Outcome.otherKind + kinds.joined(separator: " or ")) }
             for component in found { try run(component, subject) }
         }
     }
@@ -79,18 +81,67 @@ enum Ask {
         if !(0...100 ~= score) { throw Breach("\(what) is \(score), wanted 0 to 100") }
     }
 
-    /// Runs `body` with the path of a new directory that is empty, and takes it away.
+    /// Runs `body` with the path of a new directory that is empty; the checker takes it away with its own.
     static func inDirectory(_ body: (String) throws -> Void) throws {
         let directory = "\(FileSystem.environment("TMPDIR") ?? "/tmp")/martlet-suite-\(getpid())"
         try System.makeDirectories(directory)
-        defer {
-            for name in (try? System.list(directory)) ?? [] { System.remove("\(directory)/\(name)") }
-            rmdir(directory)
-        }
+        defer { try? ReplacementDirectory.remove(directory) }
         try body(directory)
     }
 
-    static func write(_ bytes: [UInt8], to path: String) throws { try ReplacementFile.write(bytes, to: path) }
+    /// Writes a file anew. It need not outlive a loss of power, so nothing is flushed.
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        let file = try ReplacementFile(path)
+        try file.write(bytes, at: 0)
+        try file.place()
+    }
+
+    /// What a call wrote, or nil for a failure with a message.
+    static func bytes(
+        _ what: String, _ call: (mt_sink, UnsafeMutablePointer<mt_error>) throws -> mt_status
+    ) throws -> [UInt8]? {
+        var isAnswered = false
+        let answer = try collected { sink in isAnswered = try accepts(what) { try call(sink, $0) } }
+        return isAnswered ? answer : nil
+    }
+
+    /// A function tagged [any] gives four threads at once what it gives one alone.
+    static func together<Answer: Equatable>(_ what: String, times: Int = 50, _ ask: () throws -> Answer) throws {
+        let alone = try ask()
+        let arrived = Atomic<Int>(0)
+        let wrong = Atomic<Int>(0)
+        ThreadPool(count: 4).parallel(4) { _, _ in
+            // All start together; otherwise the first may be through before the others are awake.
+            arrived.add(1, ordering: .relaxed)
+            var patience = 1_000_000
+            while arrived.load(ordering: .relaxed) < 4, patience > 0 {
+                sched_yield()
+                patience -= 1
+            }
+            for _ in 0..<times {
+                do {
+                    if try ask() != alone { wrong.add(1, ordering: .relaxed) }
+                } catch {
+                    wrong.add(1, ordering: .relaxed)
+                }
+            }
+        }
+        let failures = wrong.load(ordering: .relaxed)
+        if failures > 0 {
+            throw Breach("\(what): \(failures) of \(4 * times) calls from 4 threads at once gave another answer")
+        }
+    }
+
+    /// What is opened and closed again gives its memory back.
+    static func balance(_ what: String, times: Int = 200, _ body: () throws -> Void) throws {
+        for _ in 0..<20 { try body() }
+        let before = martlet_heap_in_use()
+        for _ in 0..<times { try body() }
+        let after = martlet_heap_in_use()
+        if after > before + 32_000 {
+            throw Breach("\(what), \(times) times, took \(after - before) bytes and kept them")
+        }
+    }
 }
 
 /// Text and bytes that cannot be read after the call. Their pages are kept, so that none that come later stand there.

@@ -8,8 +8,9 @@ import Random
 extension Case {
     static let dataset = kindCase(
         "dataset", MT_KIND_DATASET,
-        claim: "damaged files give rows, damaged rows or a refusal, and always an end; a cursor leads back"
-    ) { component, _ in
+        claim:
+            "damaged files give rows, damaged rows or a refusal, and always an end; a cursor leads back; readers share nothing"
+    ) { component, subject in
         let table = component.table(mt_dataset_table())
         try Ask.score(
             "probe of a missing file",
@@ -21,20 +22,26 @@ extension Case {
             }
         }
         try Ask.inDirectory { directory in
-            for (name, whole) in SuiteFiles.rows {
+            let samples = try subject.samples()
+            var isOwnRead = samples.isEmpty
+            for (name, whole) in SuiteFiles.rows + samples {
+                let path = "\(directory)/\(name)"
                 for (damage, bytes) in SuiteFiles.damaged(whole) {
-                    let path = "\(directory)/\(name)"
                     try Ask.write(bytes, to: path)
                     try DatasetSuite(component, table, path, "\(name), \(damage)").run(bytes)
                 }
+                try Ask.write(whole, to: path)
+                let rows = try DatasetSuite(component, table, path, name).checkInstances(whole)
+                if rows > 0, samples.contains(where: { $0.0 == name }) { isOwnRead = true }
             }
+            if !isOwnRead { throw Breach("it reads no row of its own samples in check/") }
         }
     }
 
     static let checkpoint = kindCase(
         "checkpoint", MT_KIND_CHECKPOINT,
         claim: "truncated and changed files are refused or stay within their bounds; what is written is read back"
-    ) { component, _ in
+    ) { component, subject in
         let table = component.table(mt_checkpoint_table())
         let score = try Borrowed.lend("/nonexistent/model") { table.probe(component.context, $0) }
         if score != 0 { throw Breach("probe of a missing file is \(score), wanted 0") }
@@ -43,12 +50,14 @@ extension Case {
             try Borrowed.lend("/nonexistent/model") { table.open(component.context, $0, &none, error) }
         }
         try Ask.inDirectory { directory in
-            for (name, whole) in SuiteFiles.checkpoints {
+            for (name, whole) in SuiteFiles.checkpoints + (try subject.samples()) {
                 for (damage, bytes) in SuiteFiles.damaged(whole) {
                     let path = "\(directory)/\(name)"
                     try Ask.write(bytes, to: path)
                     _ = try CheckpointSuite(component, table, "\(name), \(damage)").read(path)
                 }
+                try Ask.write(whole, to: "\(directory)/\(name)")
+                try CheckpointSuite(component, table, name).share("\(directory)/\(name)")
             }
             try CheckpointSuite(component, table, "what it wrote").writeAndRead("\(directory)/written")
         }
@@ -131,19 +140,50 @@ private struct DatasetSuite {
         case end
     }
 
-    func run(_ bytes: [UInt8]) throws {
+    /// The rows' handle, if the plugin takes the file.
+    private func open(_ bytes: [UInt8]) throws -> OpaquePointer? {
         let score = try Borrowed.lend(path) { path in
             try Borrowed.lend(Array(bytes.prefix(4096))) { table.probe(component.context, path, $0) }
         }
         try Ask.score("\(what): probe", score)
-        guard score > 0 else { return }
+        guard score > 0 else { return nil }
         var rows: OpaquePointer?
         let isOpen = try Ask.accepts("\(what): open") { error in
             try Borrowed.lend(path) { path in
                 try Borrowed.lend("{}") { table.open(component.context, path, $0, &rows, error) }
             }
         }
-        guard isOpen else { return }
+        return isOpen ? rows : nil
+    }
+
+    /// Two readers of a whole file, and four in threads of their own, do not disturb each other; each gives its memory back.
+    /// - Returns: The number of rows.
+    func checkInstances(_ bytes: [UInt8]) throws -> Int {
+        guard let first = try open(bytes) else { return 0 }
+        defer { table.close(component.context, first) }
+        let wanted = try all(bytes)
+        guard let second = try open(bytes) else { throw Breach("\(what): it cannot be opened twice") }
+        defer { table.close(component.context, second) }
+        for item in wanted {
+            for rows in [first, second] where try next(rows) != item {
+                throw Breach("\(what): two readers at once disturb each other")
+            }
+        }
+        try Ask.together("\(what): reading to the end", times: 20) { try all(bytes) }
+        try Ask.balance("\(what): opening, reading and closing", times: 100) { _ = try all(bytes) }
+        return wanted.count { $0 != .damaged && $0 != .end }
+    }
+
+    private func all(_ bytes: [UInt8]) throws -> [Item] {
+        guard let rows = try open(bytes) else { return [] }
+        defer { table.close(component.context, rows) }
+        var items = [try next(rows)]
+        while items.last != .end, items.count <= bytes.count + 1 { items.append(try next(rows)) }
+        return items
+    }
+
+    func run(_ bytes: [UInt8]) throws {
+        guard let rows = try open(bytes) else { return }
         defer { table.close(component.context, rows) }
         let start = try cursor(rows)
         let first = try next(rows)
@@ -241,6 +281,16 @@ private struct CheckpointSuite {
                 name: entry.name.string, layout: entry.layout.string, shape: shape,
                 bytes: Array(file.bytes[Int(entry.offset)..<Int(end)]))
         }
+    }
+
+    /// A whole file, read by four threads at once, and opened and closed many times.
+    func share(_ path: String) throws {
+        guard let first = try read(path) else { return }
+        let wanted = first.map { "\($0.name) \($0.layout) \($0.shape) \($0.bytes)" }
+        try Ask.together("\(what): opening and reading", times: 10) {
+            try read(path)?.map { "\($0.name) \($0.layout) \($0.shape) \($0.bytes)" } == wanted
+        }
+        try Ask.balance("\(what): opening and closing", times: 60) { _ = try read(path) }
     }
 
     /// Two tensors, written and read back. Formats that are only read are passed over.

@@ -93,6 +93,9 @@ private struct ModelSuite {
         let loss = try bench.weightedSum(output)
         try bench.checkGradient(what, of: loss, parameters)
         try checkSegments(&bench, output, ids: ids, tokens: tokens, hidden: hidden, isCausal: isDecoder)
+        try Ask.together("\(what): describe") {
+            try Ask.bytes("describe") { sink, error in config.lent { table.describe(context, $0, sink, error) } }
+        }
     }
 
     /// The first output of a part.

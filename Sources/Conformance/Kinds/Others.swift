@@ -29,6 +29,16 @@ extension Case {
                 try Ask.demand("flush") { table.flush(component.context, run, $0) }
                 table.close(component.context, run)
             }
+            try Ask.balance("opening, writing and closing a run") {
+                var run: OpaquePointer?
+                try Ask.demand("open") { error in
+                    settings.text().lent { table.open(component.context, $0, &run, error) }
+                }
+                try Ask.demand("event") { error in
+                    #"{"step": 1, "time": 0, "loss": 0.5}"#.lent { table.event(component.context, run, $0, error) }
+                }
+                table.close(component.context, run)
+            }
         }
     }
 
@@ -46,6 +56,13 @@ extension Case {
                 }
             }
         }
+        try Ask.together("listing of org/name") {
+            try Ask.bytes("listing") { sink, error in
+                #"{"id": "org/name", "revision": "main", "kind": "model"}"#.lent {
+                    table.listing(component.context, $0, sink, error)
+                }
+            }
+        }
         for answer in Ask.hostileTexts + [
             "<html>", #"{"siblings": [{"rfilename": "../x"}]}"#, #"{"Data": {"Files": 3}}"#,
         ] {
@@ -53,54 +70,6 @@ extension Case {
                 try Borrowed.lend(#"{"id": "org/name", "revision": "main", "kind": "model"}"#) { query in
                     try Borrowed.lend(Array(answer.utf8)) { table.files(component.context, query, $0, sink, error) }
                 }
-            }
-        }
-    }
-
-    static let quantizer = kindCase(
-        "quantizer", MT_KIND_QUANTIZER, claim: "the plan is kept: the stated size is filled, and not a byte beyond"
-    ) { component, _ in
-        let table = component.table(mt_quantizer_table())
-        let (rows, columns) = (8, 256)
-        let name = "model.layers.0.self_attn.q_proj.weight"
-        let shape = [Int64(rows), Int64(columns)]
-        guard
-            let plan = try Ask.json(
-                "plan",
-                { sink, error in
-                    try Borrowed.lend("{}") { settings in
-                        try Borrowed.lend(name) { table.plan(component.context, settings, $0, shape, 2, sink, error) }
-                    }
-                })
-        else { throw Skip(reason: "it has no default settings") }
-        guard let size = plan["bytes"]?.int, plan["layout"]?.string != nil else {
-            throw Skip(reason: "it leaves the suite's weight alone")
-        }
-        guard 1...rows * columns * 8 ~= size else {
-            throw Breach("plan states \(size) bytes for \(rows) by \(columns) weights")
-        }
-        var bench = Bench()
-        let weight = (0..<rows * columns).map { _ in Float(bench.draw()) }
-        let identity = (0..<columns * columns).map { $0 % (columns + 1) == 0 ? Float(1) : 0 }
-        let statistics: [Float]? =
-            switch plan["statistics"]?.string {
-            case "hessian": identity
-            case "magnitude": [Float](repeating: 1, count: columns)
-            default: nil
-            }
-        for fill in [UInt8(0xAA), 0x55] {
-            var out = [UInt8](repeating: fill, count: size + 64)
-            try Ask.demand("quantize") { error in
-                try Borrowed.lend("{}") { settings in
-                    try Borrowed.lend(name) { name in
-                        table.quantize(
-                            component.context, settings, name, weight, Int64(rows), Int64(columns), statistics, &out,
-                            UInt64(size), error)
-                    }
-                }
-            }
-            if out[size...].contains(where: { $0 != fill }) {
-                throw Breach("quantize wrote past the \(size) bytes of its plan")
             }
         }
     }
@@ -127,6 +96,27 @@ extension Case {
             let first = try judge()
             if let first, !first.isFinite { throw Breach("the number of \(row.prefix(40)) is \(first)") }
             if try judge() != first { throw Breach("\(row.prefix(40)) gets another number the second time") }
+            try Ask.together("judge of \(row.prefix(40))") {
+                var number = 0.0
+                let isJudged = try Ask.accepts("judge") { error in
+                    row.lent { table.judge(component.context, $0, &number, error) }
+                }
+                return isJudged ? number : nil
+            }
+        }
+    }
+
+    static let op = kindCase(
+        "op", MT_KIND_OP, claim: "an op without inputs, or with none that is one, is emitted or refused"
+    ) { component, _ in
+        let table = component.table(mt_op_table())
+        for count in [0, 1, 3] {
+            let bench = Bench()
+            let inputs = [mt_value](repeating: mt_value(), count: count)
+            var outputs = [mt_value](repeating: mt_value(), count: 4)
+            try Ask.accepts("decompose of \(count) values that are none") { error in
+                table.decompose(component.context, bench.handle, inputs, count, nil, 0, &outputs, outputs.count, error)
+            }
         }
     }
 }

@@ -34,6 +34,12 @@ extension Case {
                     try suite.roundTrip(tokenizer, text, isExact: source.isExact, source.name)
                 }
                 try suite.checkVocabulary(tokenizer, source.name)
+                try suite.shareAndInterleave(tokenizer, source.name)
+            }
+        }
+        for source in TokenizerSource.all {
+            try Ask.balance("\(source.name): opening and closing a tokenizer", times: 60) {
+                try suite.open(source.name, source.bytes, source.name) { _ in }
             }
         }
         if count == 0 {
@@ -199,6 +205,29 @@ private struct TokenizerSuite {
                 isFound = try Ask.accepts("piece") { table.piece(context, tokenizer, id, sink, $0) }
             }
             if isFound { throw Breach("\(source): there is a piece \(id), and vocab_size is \(size)") }
+        }
+    }
+
+    /// One tokenizer for several threads, and several decoders of one tokenizer.
+    func shareAndInterleave(_ tokenizer: OpaquePointer?, _ source: String) throws {
+        let text = TokenizerSource.plainTexts.joined(separator: " ")
+        try Ask.together("\(source): encode") { try encode(tokenizer, text) }
+        let ids = try encode(tokenizer, text)
+        let wanted = try stream(tokenizer, ids)
+        var decoders: [OpaquePointer?] = [nil, nil]
+        for i in decoders.indices {
+            try Ask.demand("decoder_open") { table.decoder_open(context, tokenizer, 0, &decoders[i], $0) }
+        }
+        defer { for decoder in decoders { table.decoder_close(context, decoder) } }
+        var texts = ["", ""]
+        for id in ids {
+            for (i, decoder) in decoders.enumerated() {
+                texts[i] += try self.text("decoder_push") { table.decoder_push(context, decoder, id, $0, $1) }
+            }
+        }
+        for (i, decoder) in decoders.enumerated() {
+            texts[i] += try self.text("decoder_finish") { table.decoder_finish(context, decoder, $0, $1) }
+            if texts[i] != wanted { throw Breach("\(source): two decoders at once disturb each other") }
         }
     }
 

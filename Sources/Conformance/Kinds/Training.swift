@@ -27,6 +27,14 @@ extension Case {
                     try Borrowed.lend("{}") { table.parameters(context, $0, &site, sink, error) }
                 })?.array
         else { throw Skip(reason: "it has no default settings") }
+        let shapes = site
+        try Ask.together("\(component.id): parameters") {
+            try Ask.bytes("parameters") { sink, error in
+                withUnsafePointer(to: shapes) { site in
+                    "{}".lent { table.parameters(context, $0, site, sink, error) }
+                }
+            }
+        }
         (site.x, site.y, site.weight) = (bench.raw(x), bench.raw(y), bench.raw(weight))
         var trained: [Value] = []
         for tensor in wanted {
@@ -96,6 +104,11 @@ extension Case {
                         try Borrowed.lend("{}") { table.states(context, $0, dims, dims.count, sink, error) }
                     })?.array
             else { throw Skip(reason: "it has no default settings") }
+            try Ask.together("\(component.id): states") {
+                try Ask.bytes("states") { sink, error in
+                    "{}".lent { table.states(context, $0, dims, dims.count, sink, error) }
+                }
+            }
             let parameter = bench.input("parameter", shape)
             let gradient = bench.input("gradient", shape)
             let rate = bench.input("learning_rate", [1], [0.01])

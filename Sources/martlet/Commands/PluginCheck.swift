@@ -16,8 +16,10 @@ enum PluginCheck: Command {
     static func run(_ arguments: Arguments) throws {
         let subject = try Subject(arguments.positional[0], configs: arguments.list("config"))
         let isJSON = arguments.bool("json")
-        let findings = try findings(subject, timeout: arguments.double("timeout") ?? 10) { finding in
-            if !isJSON { Terminal.line(line(finding)) }
+        let seconds = arguments.double("timeout") ?? 10
+        guard seconds > 0 else { throw UsageError("--timeout is \(seconds), wanted seconds above 0") }
+        let findings = try findings(subject, timeout: seconds) { finding in
+            if !isJSON, !finding.outcome.isBesideThePoint { Terminal.line(line(finding)) }
         }
         let failures = findings.filter(isFailure)
         if isJSON {
