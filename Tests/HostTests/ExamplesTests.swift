@@ -28,8 +28,13 @@ struct ExamplesTests {
         return "\(scratch.path)/\(name)"
     }
 
-    private static let inC = [("c", "logger"), ("c", "filter"), ("c", "metric")]
-    private static let inRust = [("rust", "logger"), ("rust", "reward"), ("rust", "filter")]
+    private static let inC = ["logger", "filter", "metric", "tuner", "optimizer", "loss", "dataset", "quantizer"].map {
+        ("c", $0)
+    }
+    private static let inRust = ["logger", "reward", "filter", "tuner", "optimizer", "loss", "dataset", "quantizer"].map
+    {
+        ("rust", $0)
+    }
 
     @Test(arguments: inC + (Project.has("cargo") ? inRust : []))
     func aNewPluginIsCheckedAndAddedByThePrintedSteps(language: String, kind: String) throws {
@@ -64,14 +69,14 @@ struct ExamplesTests {
     func aFamilyInRustScoresACheckpointAsTransformersDoes() throws {
         let scratch = try Scratch()
         let path = try Self.make(scratch, language: "rust", kind: "model", name: "my_family")
-        let model = try llama(scratch, architecture: "MyFamilyForCausalLM")
+        let model = try ExampleModel.llama(scratch, architecture: "MyFamilyForCausalLM")
         try expectScores(scratch, plugin: path, model: model, golden: "llama")
     }
 
     @Test func pluginsInSwiftBuildScoreAndFilter() throws {
         let scratch = try Scratch()
         let path = try Self.make(scratch, language: "swift", kind: "model", name: "my_swift_family")
-        let model = try llama(scratch, architecture: "MySwiftFamilyForCausalLM")
+        let model = try ExampleModel.llama(scratch, architecture: "MySwiftFamilyForCausalLM")
         try expectScores(scratch, plugin: path, model: model, golden: "llama")
         _ = try Self.make(scratch, language: "swift", kind: "loss", name: "my_loss")
         let filter = try Self.make(scratch, language: "swift", kind: "filter", name: "whole")
@@ -87,6 +92,8 @@ struct ExamplesTests {
         let scratch = try Scratch()
         let kinds = [
             "tuner", "optimizer", "quantizer", "dataset", "tokenizer", "checkpoint", "hub", "device", "engine",
+            "logger",
+            "op",
         ]
         var targets = ""
         for kind in kinds {
@@ -129,7 +136,7 @@ struct ExamplesTests {
             return text
         }
         // Weights in NumPy's files, and rounded to eight bits: the small Llama's own log-probabilities, exact and nearly so.
-        let model = try llama(scratch, architecture: "LlamaForCausalLM")
+        let model = try ExampleModel.llama(scratch, architecture: "LlamaForCausalLM")
         try arrays(of: "\(model)/model.safetensors", to: "\(scratch.path)/arrays")
         try FileManager.default.copyItem(atPath: "\(model)/config.json", toPath: "\(scratch.path)/arrays/config.json")
         let ids = try scratch.write("ids.jsonl", "[28, 24, 74, 94, 14]\n")
@@ -140,18 +147,13 @@ struct ExamplesTests {
         let rounded = try run(
             "score", "--model", model, "--ids", ids, "--json", "--activation_dtype", "f32", "--quant_method",
             "my_quantizer")
-        let (exact, near) = (try Self.loss(scores[0]), try Self.loss(rounded))
+        let (exact, near) = (try ExampleModel.loss(scores[0]), try ExampleModel.loss(rounded))
         #expect(exact != near && abs(exact - near) < 0.02, "\(exact) and \(near)")
         let elsewhere = try run(
             "score", "--model", model, "--ids", ids, "--json", "--activation_dtype", "f32", "--device", "my_device")
-        #expect(abs(try Self.loss(elsewhere) - exact) < 1e-5, "\(elsewhere)")
+        #expect(abs(try ExampleModel.loss(elsewhere) - exact) < 1e-5, "\(elsewhere)")
         // A training run with the tuner, the optimizer and the data set format of somebody else.
-        try scratch.write("trained/config.json", String(contentsOfFile: "\(model)/config.json", encoding: .utf8))
-        try FileManager.default.copyItem(
-            atPath: "\(model)/model.safetensors", toPath: "\(scratch.path)/trained/model.safetensors")
-        try scratch.write(
-            "trained/tokenizer_config.json", #"{"tokenizer_class": "ByT5Tokenizer", "eos_token": "</s>"}"#)
-        try scratch.write("trained/chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}")
+        try ExampleModel.trainable(scratch)
         // "é" is C3 A9, three on; 1 ends the text.
         let octets = try run("tokenize", "--model", "\(scratch.path)/trained", "--json", "é")
         #expect(octets.replacing(" ", with: "").contains("[198,172,1]"), "\(octets)")
@@ -159,7 +161,8 @@ struct ExamplesTests {
         let said = try run(
             "train", "--model", "\(scratch.path)/trained", "--dataset", rows, "--tuner_type", "my_tuner", "--optim",
             "my_optimizer",
-            "--learning_rate", "0.01", "--max_steps", "8", "--gradient_accumulation_steps", "1", "--report_to", "none",
+            "--learning_rate", "0.01", "--max_steps", "8", "--gradient_accumulation_steps", "1", "--report_to",
+            "my_logger",
             "--output_dir", "\(scratch.path)/run")
         #expect(said.contains("adapter saved"), "\(said)")
         let answers = try ["native", "my_engine"].map {
@@ -169,18 +172,13 @@ struct ExamplesTests {
                     "--max_new_tokens", "9", "--json", "!$!"))
         }
         #expect(answers[0] == answers[1] && answers[0].count > 1, "\(answers)")
+        let table = try String(contentsOfFile: "\(scratch.path)/run/my_logger.tsv", encoding: .utf8)
+        #expect(table.contains("\tloss\t"), "\(table)")
         let rejects = try String(contentsOfFile: "\(scratch.path)/run/rejects.jsonl", encoding: .utf8)
         #expect(rejects.contains("without Q: or A:"), "\(rejects)")
         let log = try String(contentsOfFile: "\(scratch.path)/run/logging.jsonl", encoding: .utf8)
         let losses = try log.split(separator: "\n").compactMap { try JSON(parsing: String($0))["loss"]?.double }
         #expect((losses.last ?? 9) < (losses.first ?? 0), "\(losses)")
-    }
-
-    /// The mean of the scored log-probabilities.
-    private static func loss(_ text: String) throws -> Double {
-        let line = text.split(separator: "\n").first { $0.hasPrefix("{\"index\"") } ?? ""
-        let values = try JSON(parsing: String(line))["logprobs"]?.array?.compactMap(\.double) ?? []
-        return values.reduce(0, +) / Double(max(values.count, 1))
     }
 
     /// The ids of an answer that `infer --json` gave.
@@ -217,20 +215,11 @@ struct ExamplesTests {
         #expect(refused.status == 2)
         #expect(
             refused.text.contains(
-                "there is no template for --kind tokenizer in c; there are: filter, logger, metric, model, reward"))
+                "there is no template for --kind tokenizer in c; there are: dataset, filter, logger, loss, metric, model, optimizer, quantizer, reward, tuner"
+            ))
         #expect(
             try Program.run("plugin", "new", "--lang", "cobol", "x").text.contains(
                 "--lang is \"cobol\", wanted c, rust or swift"))
-    }
-
-    /// The small Llama of the golden families under another architecture's name.
-    private func llama(_ scratch: Scratch, architecture: String) throws -> String {
-        let source = "\(Project.root)/Tests/Goldens/families/llama"
-        let config = try String(contentsOfFile: "\(source)/config.json", encoding: .utf8)
-        try scratch.write("model/config.json", config.replacing("LlamaForCausalLM", with: architecture))
-        try FileManager.default.copyItem(
-            atPath: "\(source)/model.safetensors", toPath: "\(scratch.path)/model/model.safetensors")
-        return "\(scratch.path)/model"
     }
 
     private func expectScores(_ scratch: Scratch, plugin: String, model: String, golden: String) throws {

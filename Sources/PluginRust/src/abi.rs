@@ -1,5 +1,9 @@
 //! The contract's structs, field by field as in the headers.
 
+mod kinds;
+
+pub use kinds::*;
+
 use crate::Failure;
 use std::ffi::c_void;
 
@@ -8,6 +12,8 @@ pub const ERROR: i32 = 1;
 pub const INVALID: i32 = 2;
 pub const UNSUPPORTED: i32 = 3;
 pub const NOT_FOUND: i32 = 4;
+pub const OUT_OF_MEMORY: i32 = 5;
+pub const IO: i32 = 6;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -19,6 +25,10 @@ pub struct Str {
 impl Str {
     pub const fn lend(text: &str) -> Str {
         Str { data: text.as_ptr(), size: text.len() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.size == 0
     }
 
     /// A copy, with what is no UTF-8 repaired.
@@ -74,6 +84,14 @@ fn terminated(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..size]).into_owned()
 }
 
+/// mt_bytes
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Bytes {
+    pub data: *const c_void,
+    pub size: usize,
+}
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Sink {
@@ -110,23 +128,7 @@ pub struct Config {
     pub number: extern "C" fn(*mut c_void, *const c_void, Str, *mut f64, *mut RawError) -> i32,
     pub boolean: extern "C" fn(*mut c_void, *const c_void, Str, *mut bool, *mut RawError) -> i32,
     pub string: extern "C" fn(*mut c_void, *const c_void, Str, Sink, *mut RawError) -> i32,
-}
-
-#[repr(C)]
-pub struct LoggerTable {
-    pub struct_size: u32,
-    pub reserved: u32,
-    pub open: extern "C" fn(*mut c_void, Str, *mut *mut c_void, *mut RawError) -> i32,
-    pub event: extern "C" fn(*mut c_void, *mut c_void, Str, *mut RawError) -> i32,
-    pub flush: extern "C" fn(*mut c_void, *mut c_void, *mut RawError) -> i32,
-    pub close: extern "C" fn(*mut c_void, *mut c_void),
-}
-
-#[repr(C)]
-pub struct RowTable {
-    pub struct_size: u32,
-    pub reserved: u32,
-    pub judge: extern "C" fn(*mut c_void, Str, *mut f64, *mut RawError) -> i32,
+    pub count: extern "C" fn(*mut c_void, *const c_void, Str, *mut usize, *mut RawError) -> i32,
 }
 
 /// mt_value; index 0 is "none".
@@ -171,30 +173,6 @@ pub struct GraphApi {
     pub linear: extern "C" fn(*mut c_void, Str, RawValue, i64, bool, u32, *mut RawValue, *mut RawError) -> i32,
     pub open_block: extern "C" fn(*mut c_void, Str, *mut RawError) -> i32,
     pub close_block: extern "C" fn(*mut c_void, *mut RawError) -> i32,
-}
-
-/// mt_build
-#[repr(C)]
-pub struct Build {
-    struct_size: u32,
-    reserved: u32,
-    pub graph: *mut c_void,
-    pub config: Str,
-    pub part: Str,
-    pub ids: RawValue,
-    pub positions: RawValue,
-    pub segments: RawValue,
-    pub embeds: RawValue,
-}
-
-#[repr(C)]
-pub struct ModelTable {
-    pub struct_size: u32,
-    pub reserved: u32,
-    pub probe: extern "C" fn(*mut c_void, Str) -> i32,
-    pub describe: extern "C" fn(*mut c_void, Str, Sink, *mut RawError) -> i32,
-    pub build: extern "C" fn(*mut c_void, *const Build, *mut RawValue, usize, *mut usize, *mut RawError) -> i32,
-    pub rename: Option<extern "C" fn(*mut c_void, Str, Str, Sink, *mut RawError) -> i32>,
 }
 
 /// mt_component

@@ -17,6 +17,11 @@ impl Document {
         Ok(Document { document, config })
     }
 
+    /// The same, where nothing stands for an object without members.
+    pub(crate) fn settings(text: Str) -> Result<Document, Failure> {
+        Document::parse(if text.is_empty() { Str::lend("{}") } else { text })
+    }
+
     pub fn text(&self, path: &str) -> Result<String, Failure> {
         let mut bytes: Vec<u8> = Vec::new();
         let sink = abi::Sink { ctx: &mut bytes as *mut Vec<u8> as *mut c_void, write: append };
@@ -34,6 +39,18 @@ impl Document {
         let mut value = 0;
         ask(|error| (self.config.integer)(self.config.ctx, self.document, Str::lend(path), &mut value, error))?;
         Ok(value)
+    }
+
+    /// Elements of the array or members of the object at `path`.
+    pub fn count(&self, path: &str) -> Result<usize, Failure> {
+        let mut value = 0;
+        ask(|error| (self.config.count)(self.config.ctx, self.document, Str::lend(path), &mut value, error))?;
+        Ok(value)
+    }
+
+    /// The texts of the array at `path`.
+    pub fn texts(&self, path: &str) -> Result<Vec<String>, Failure> {
+        (0..self.count(path)?).map(|i| self.text(&format!("{path}[{i}]"))).collect()
     }
 
     pub fn flag(&self, path: &str) -> Result<bool, Failure> {
@@ -70,4 +87,19 @@ extern "C" fn append(to: *mut c_void, data: *const c_void, size: usize, _: *mut 
         bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(data as *const u8, size) });
     }
     abi::OK
+}
+
+/// `value` as a JSON string.
+pub fn text(value: &str) -> String {
+    let mut json = String::with_capacity(value.len() + 2);
+    json.push('"');
+    for character in value.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            '\0'..='\u{1F}' => json.push_str(&format!("\\u{:04x}", character as u32)),
+            _ => json.push(character),
+        }
+    }
+    json.push('"');
+    json
 }

@@ -73,6 +73,38 @@ impl Graph {
         self.op("mul", &[x, y], &[])
     }
 
+    pub fn sub(&mut self, x: Value, y: Value) -> Value {
+        self.op("sub", &[x, y], &[])
+    }
+
+    pub fn div(&mut self, x: Value, y: Value) -> Value {
+        self.op("div", &[x, y], &[])
+    }
+
+    pub fn scale(&mut self, x: Value, factor: f64) -> Value {
+        self.op("scale", &[x], &[number("factor", factor)])
+    }
+
+    /// x with `value` added to each element.
+    pub fn plus(&mut self, x: Value, value: f64) -> Value {
+        self.op("add_scalar", &[x], &[number("value", value)])
+    }
+
+    /// The sum of all elements, as a scalar.
+    pub fn total(&mut self, x: Value) -> Value {
+        self.op("sum", &[x], &[integers("axes", &[]), flag("keep_dimensions", false)])
+    }
+
+    /// a bᵀ over the last two axes.
+    pub fn matmul_transposed(&mut self, a: Value, b: Value) -> Value {
+        self.op("matmul", &[a, b], &[flag("transpose_b", true)])
+    }
+
+    /// Elements `start` to before `end` of an axis.
+    pub fn slice(&mut self, x: Value, axis: i64, start: i64, end: i64) -> Value {
+        self.op("slice", &[x], &[integer("axis", axis), integer("start", start), integer("end", end)])
+    }
+
     pub fn reshape(&mut self, x: Value, shape: &[i64]) -> Value {
         self.op("reshape", &[x], &[integers("shape", shape)])
     }

@@ -1,18 +1,28 @@
 //! The contract of plugins for Martlet: implement the trait of a kind, and say `martlet::plugin!` once.
 //!
-//! The structs are those of `base.h`, `plugin.h`, `host.h`, `kinds/logger.h` `kinds/row.h`, `graph.h` and `kinds/model.h`. A panic is caught and
-//! becomes a failure with its message; nothing unwinds into the host.
+//! The structs are those of `base.h`, `plugin.h`, `host.h`, `graph.h` and of the kinds model, logger, row, tuner, optimizer,
+//! alignment, quantizer and dataset. A panic is caught and becomes a failure with its message; nothing unwinds into the host.
 
 pub mod abi;
+mod alignment;
+mod dataset;
 mod document;
 mod graph;
 mod model;
+mod optimizer;
+mod quantizer;
+mod tuner;
 
-pub use document::{Document, Fallback};
-pub use graph::{Graph, Value};
+pub use alignment::{alignment, needs, Alignment, Metric, Objective};
+pub use dataset::{dataset, Dataset, Stop};
+pub use document::{text, Document, Fallback};
+pub use graph::{flag, integer, integers, number, Graph, Value};
 pub use model::{model, Attention, Description, Inputs, ModelFamily};
+pub use optimizer::{optimizer, Optimizer, State, Update};
+pub use quantizer::{quantizer, Plan, Quantizer};
+pub use tuner::{tuner, Site, Trained, Tuner};
 
-use abi::{Host, RawError, Str};
+use abi::{Host, RawError, Sink, Str};
 use std::ffi::c_void;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -83,6 +93,22 @@ pub(crate) fn ask(call: impl FnOnce(*mut RawError) -> i32) -> Result<(), Failure
         abi::OK => Ok(()),
         status => Err(Failure { status, message: error.text(), place: error.place() }),
     }
+}
+
+/// Writes a text to the host's sink.
+pub(crate) fn put(out: Sink, text: &str) -> Result<(), Failure> {
+    ask(|error| (out.write)(out.ctx, text.as_ptr() as *const c_void, text.len(), error))
+}
+
+/// What a pointer and a count of the contract lend for the call.
+///
+/// # Safety
+/// `data` is NULL or points to `count` elements.
+pub(crate) unsafe fn list<'a, T>(data: *const T, count: usize) -> &'a [T] {
+    if data.is_null() || count == 0 {
+        return &[];
+    }
+    std::slice::from_raw_parts(data, count)
 }
 
 /// Runs `body`; a failure or a panic fills the error.

@@ -1,5 +1,5 @@
 use crate::abi::{Build, ModelTable, RawError, RawValue, Sink, Str};
-use crate::{ask, guarded, Document, Failure, Graph, Value};
+use crate::{guarded, put, Document, Failure, Graph, Value};
 use std::ffi::c_void;
 
 /// What a layer keeps of each position.
@@ -69,7 +69,7 @@ pub const fn model<M: ModelFamily>() -> ModelTable {
     extern "C" fn describe<M: ModelFamily>(_: *mut c_void, config: Str, out: Sink, error: *mut RawError) -> i32 {
         guarded(error, || {
             let text = M::new(&Document::parse(config)?)?.describe().json();
-            ask(|error| (out.write)(out.ctx, text.as_ptr() as *const c_void, text.len(), error))
+            put(out, &text)
         })
     }
     extern "C" fn build<M: ModelFamily>(

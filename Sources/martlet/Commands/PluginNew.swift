@@ -10,7 +10,8 @@ enum PluginNew: Command {
     static let operandCount = 1...1
     static let flags = [
         Flag(
-            "kind", .text, "What it offers: model, logger, filter, reward, metric; in Swift also the other kinds",
+            "kind", .text,
+            "What it offers: model, tuner, optimizer, loss, quantizer, dataset, filter, reward, metric, logger; in Swift also tokenizer, checkpoint, hub, device, engine, op",
             default: "model"),
         Flag("lang", .text, "c, rust or swift", default: "c"),
         Flag("output", .text, "Directory to make it in", default: "."),

@@ -20,12 +20,28 @@ struct PluginTemplate {
             language: "c", kinds: ["model"], folder: "c/model", name: "stablelm", spellings: ["StableLM", "StableLm"]),
         PluginTemplate(language: "c", kinds: ["logger"], folder: "c/logger", name: "filelog"),
         PluginTemplate(language: "c", kinds: ["reward", "filter", "metric"], folder: "c/row", name: "brevity"),
+        PluginTemplate(language: "c", kinds: ["tuner"], folder: "c/tuner", name: "outscale"),
+        PluginTemplate(language: "c", kinds: ["optimizer"], folder: "c/optimizer", name: "heavyball"),
+        PluginTemplate(language: "c", kinds: ["loss"], folder: "c/loss", name: "polyloss"),
+        PluginTemplate(language: "c", kinds: ["quantizer"], folder: "c/quantizer", name: "roundfour"),
+        PluginTemplate(language: "c", kinds: ["dataset"], folder: "c/dataset", name: "tabrows"),
         PluginTemplate(language: "rust", kinds: ["model"], folder: "rust/model", name: "picolm", spellings: ["PicoLM"]),
         PluginTemplate(
             language: "rust", kinds: ["logger"], folder: "rust/logger", name: "countlog", spellings: ["CountLog"]),
         PluginTemplate(
             language: "rust", kinds: ["metric", "filter", "reward"], folder: "rust/row", name: "overlap",
             spellings: ["Overlap"]),
+        PluginTemplate(
+            language: "rust", kinds: ["tuner"], folder: "rust/tuner", name: "lowrank", spellings: ["LowRank"]),
+        PluginTemplate(
+            language: "rust", kinds: ["optimizer"], folder: "rust/optimizer", name: "infnorm", spellings: ["InfNorm"]),
+        PluginTemplate(
+            language: "rust", kinds: ["loss"], folder: "rust/loss", name: "slichinge", spellings: ["SlicHinge"]),
+        PluginTemplate(
+            language: "rust", kinds: ["quantizer"], folder: "rust/quantizer", name: "byteblock",
+            spellings: ["ByteBlock"]),
+        PluginTemplate(
+            language: "rust", kinds: ["dataset"], folder: "rust/dataset", name: "stanzas", spellings: ["Stanzas"]),
         PluginTemplate(
             language: "swift", kinds: ["model"], folder: "swift/model", name: "tinylm", spellings: ["TinyLM", "Tinylm"]),
         PluginTemplate(language: "swift", kinds: ["loss"], folder: "swift/loss", name: "focal", spellings: ["Focal"]),
@@ -47,6 +63,10 @@ struct PluginTemplate {
             spellings: ["NpyFolder"]),
         PluginTemplate(
             language: "swift", kinds: ["hub"], folder: "swift/hub", name: "bookshelf", spellings: ["Bookshelf"]),
+        PluginTemplate(
+            language: "swift", kinds: ["logger"], folder: "swift/logger", name: "steplines", spellings: ["StepLines"]),
+        PluginTemplate(
+            language: "swift", kinds: ["op"], folder: "swift/op", name: "squaredrelu", spellings: ["SquaredReLU"]),
         // These two begin as what Martlet itself runs: links to the reference device's sources and to the native engine's.
         PluginTemplate(language: "swift", kinds: ["device"], folder: "swift/device", name: "slowchip"),
         PluginTemplate(language: "swift", kinds: ["engine"], folder: "swift/engine", name: "ownengine"),

@@ -42,6 +42,7 @@ extension TrainCommand {
     private static let method = [
         Flag(
             "rlhf_type", .text, "dpo trains on preference pairs, kto on answers with a label; without it: supervised"),
+        Flag("rlhf_args", .list, "Settings of a loss plugin, as name=value"),
         Flag("ref_model", .text, "The objective's reference; the model itself before training, unless given"),
         Flag("beta", .number, "DPO's and KTO's beta", default: "0.1"),
         Flag("loss_type", .text, "The objective's variant; DPO's sigmoid, KTO's kto unless given"),

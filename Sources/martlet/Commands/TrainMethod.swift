@@ -20,11 +20,12 @@ struct TrainMethod {
 
     func objective() throws -> ObjectiveHandle {
         guard objectiveID != "sft" else { return try ObjectiveHandle(id: "sft", settings: [:], components: registry) }
-        var settings = JSONObject()
-        for flag in ["beta", "label_smoothing", "discopop_tau", "desirable_weight", "undesirable_weight"] {
-            settings[flag] = arguments.double(flag).map(JSON.double)
+        var settings = try arguments.pairs("rlhf_args")
+        for flag in ["beta", "label_smoothing", "discopop_tau", "desirable_weight", "undesirable_weight"]
+        where settings[flag] == nil { settings[flag] = arguments.double(flag).map(JSON.double) }
+        for flag in ["loss_type", "f_divergence_type"] where settings[flag] == nil {
+            settings[flag] = arguments.text(flag).map(JSON.string)
         }
-        for flag in ["loss_type", "f_divergence_type"] { settings[flag] = arguments.text(flag).map(JSON.string) }
         return try ObjectiveHandle(id: objectiveID, settings: .object(settings), components: registry)
     }
 
