@@ -3,6 +3,9 @@ import Files
 
 /// SHA-256 digests and Ed25519 signatures (RFC 8032), by libsodium. Keys, digests and signatures are written in hexadecimal.
 package enum Digest {
+    /// libsodium chooses its code for this processor once, before it is used by several threads.
+    private static let isReady = sodium_init() >= 0
+
     /// The digest of a file's bytes.
     package static func sha256(file path: String) throws(HostError) -> String {
         do throws(FileError) {
@@ -22,7 +25,7 @@ package enum Digest {
 
     /// A new key pair: the secret holds the public key too (64 bytes), the public key 32.
     package static func makeKeys() throws(HostError) -> (secret: String, publicKey: String) {
-        guard sodium_init() >= 0 else { throw HostError(.io, "libsodium", "cannot be started") }
+        guard isReady else { throw HostError(.io, "libsodium", "cannot be started") }
         var secret = [UInt8](repeating: 0, count: 64)
         var publicKey = [UInt8](repeating: 0, count: 32)
         crypto_sign_keypair(&publicKey, &secret)
@@ -31,7 +34,7 @@ package enum Digest {
 
     /// The signature of `message`, or nil when the key is none.
     package static func sign(_ message: String, secret: String) -> String? {
-        guard let key = bytes(secret), key.count == 64 else { return nil }
+        guard isReady, let key = bytes(secret), key.count == 64 else { return nil }
         var signature = [UInt8](repeating: 0, count: 64)
         let message = Array(message.utf8)
         crypto_sign_detached(&signature, nil, message, UInt64(message.count), key)
@@ -39,7 +42,8 @@ package enum Digest {
     }
 
     static func verify(_ signature: String, of message: String, publicKey: String) -> Bool {
-        guard let signature = bytes(signature), signature.count == 64, let key = bytes(publicKey), key.count == 32
+        guard isReady, let signature = bytes(signature), signature.count == 64, let key = bytes(publicKey),
+            key.count == 32
         else { return false }
         let message = Array(message.utf8)
         return crypto_sign_verify_detached(signature, message, UInt64(message.count), key) == 0

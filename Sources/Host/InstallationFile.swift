@@ -77,7 +77,8 @@ package struct InstallationFile {
             throw HostError(.io, directory, "cannot be locked: \(System.lastError)")
         }
         defer { close(lock) }
-        var root = JSONObject([("schema", 1)])
+        // Where there was none, the plugins beside the program were in force, and stay so.
+        var root = JSONObject([("schema", 1), ("directories", ["plugins"])])
         if System.kind(of: path) != nil {
             root = try CheckedDocument(path: path, schema: Installation.schema, code: .installation).root.object ?? root
         }

@@ -19,6 +19,7 @@ package struct Library {
         }
         self.path = path
         self.handle = handle
+        CrashNames.add(path, plugin: plugin)
     }
 
     package func symbol(_ name: String) -> UnsafeMutableRawPointer? { dlsym(handle, name) }

@@ -17,6 +17,7 @@ package enum OpeningWatch {
     package static func start(seconds: Int, status: Int32) {
         secondsAllowed = UInt32(clamping: max(1, seconds))
         exitStatus = status
+        CrashNames.start()
         atexit { OpeningWatch.end(OpeningWatch.exitText) }
     }
 
@@ -36,6 +37,7 @@ package enum OpeningWatch {
         var before: [sigaction] = signals.map { _ in sigaction() }
         for (i, signal) in signals.enumerated() {
             var action = sigaction()
+            action.sa_flags = SA_ONSTACK
             action.__sigaction_handler.sa_handler = { signal in
                 OpeningWatch.end(signal == SIGALRM ? OpeningWatch.hangText : OpeningWatch.crashText)
             }

@@ -141,23 +141,30 @@ extension mt_sink {
 }
 
 /// Collects what the other side writes to a sink.
+/// - Throws: What `body` throws. A call that writes more than 4 GiB is told so as the sink's failure.
 public func collected(_ body: (mt_sink) throws -> Void) throws -> [UInt8] {
     let collector = Collector()
     try withExtendedLifetime(collector) {
         try body(
             mt_sink(
                 ctx: Unmanaged.passUnretained(collector).toOpaque(),
-                write: { context, data, size, _ in
-                    guard let context, let data else { return MT_OK }
-                    Unmanaged<Collector>.fromOpaque(context).takeUnretainedValue().bytes
-                        .append(contentsOf: UnsafeRawBufferPointer(start: data, count: size))
-                    return MT_OK
+                write: { context, data, size, error in
+                    guard size != 0, let context else { return MT_OK }
+                    return guarded(error) {
+                        let collector = Unmanaged<Collector>.fromOpaque(context).takeUnretainedValue()
+                        // size_t comes as Int, so a huge one is negative.
+                        guard let data, 0...Collector.limit - collector.bytes.count ~= size else {
+                            throw PluginError(.invalid, "found \(UInt(bitPattern: size)) bytes at once", at: "sink")
+                        }
+                        collector.bytes.append(contentsOf: UnsafeRawBufferPointer(start: data, count: size))
+                    }
                 }))
     }
     return collector.bytes
 }
 
 private final class Collector {
+    static let limit = 1 << 32
     var bytes: [UInt8] = []
 }
 

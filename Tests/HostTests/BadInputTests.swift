@@ -78,6 +78,47 @@ struct BadInputTests {
         try expectGood(scratch, environment)
     }
 
+    /// After it was opened nothing can be saved, but the one to blame is named: in its own code, and in what it called.
+    @Test(arguments: [
+        ("*(volatile int *)0 = 1;", "test.bad: crashed in its library"),
+        ("abort();", "test.bad: crashed in what it called from its library"),
+        ("raise(SIGSEGV);", "test.bad: crashed in what it called from its library"),
+    ])
+    func aPluginThatCrashesInACallIsNamed(body: String, expected: String) throws {
+        let (scratch, environment) = try scratch()
+        let source = Self.source("bad").replacing("*out = 4;", with: "\(body)\n *out = 4;")
+            .replacing("#include <stdio.h>", with: "#include <signal.h>\n#include <stdio.h>")
+        try plugin(scratch, "bad", source)
+        let bad = try Program.run(
+            "plugin", "call", "reward", "bad", "\(scratch.path)/rows.jsonl",
+            environment: environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 })
+        #expect(bad.status == SIGSEGV || bad.status == SIGABRT, "\(bad)")
+        #expect(bad.text.contains(expected), "\(bad.text)")
+        try expectGood(scratch, environment)
+    }
+
+    /// What a policy forbids is not added; what two offer is said at once.
+    @Test func addAsksThePolicyAndTellsOfClashes() throws {
+        let (scratch, environment) = try scratch(#""policy": {"deny": ["test.bad"]}"#)
+        try plugin(scratch, "bad", Self.source("bad"))
+        let file = try #require(environment["MARTLET_PLUGINS_JSON"])
+        let before = try String(contentsOfFile: file, encoding: .utf8)
+        let denied = try Program.run(
+            "plugin", "add", "--no_check", "\(scratch.path)/plugins/bad", environment: environment)
+        #expect(denied.status == 3 && denied.text.contains("policy.deny names this plugin"), "\(denied.text)")
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == before)
+        let elsewhere = try Scratch()
+        try plugin(
+            elsewhere, "rival", Self.source("good").replacing("test.good", with: "test.rival"),
+            manifest: ["provides": #"[{"kind": "martlet.reward/1", "id": "good"}]"#])
+        let added = try Program.run(
+            "plugin", "add", "--no_check", "\(elsewhere.path)/plugins/rival", environment: environment)
+        #expect(added.status == 0, "\(added.text)")
+        #expect(
+            added.text.contains("martlet.reward/1 good is offered by test.good too, and neither is used until"),
+            "\(added.text)")
+    }
+
     @Test(
         arguments: [
             (nil, "libtiny.so is in none of"), ("short", "is not a shared library: it has 5 bytes"),
@@ -250,6 +291,13 @@ struct BadInputTests {
         try scratch.write("share/martlet/plugins/a/plugin.json", Project.manifest(id: "test.a", component: "a"))
         let one = try Project.run("\(scratch.path)/bin/martlet", ["plugin", "list"])
         #expect(one.0 == 0 && one.1.contains("test.a"), "\(one.1)")
+        // A file that add makes keeps what was there without one.
+        try scratch.plugin("elsewhere/b", id: "test.b", component: "b")
+        let added = try Project.run(
+            "\(scratch.path)/bin/martlet", ["plugin", "add", "--no_check", "\(scratch.path)/elsewhere/b"])
+        #expect(added.0 == 0, "\(added.1)")
+        let both = try Project.run("\(scratch.path)/bin/martlet", ["plugin", "list"])
+        #expect(both.0 == 0 && both.1.contains("test.a") && both.1.contains("test.b"), "\(both.1)")
         let named = try Project.run(
             "\(scratch.path)/bin/martlet", ["plugin", "list"],
             environment: ["MARTLET_PLUGINS_JSON": "/nonexistent.json"])

@@ -139,6 +139,30 @@ struct ServicesTests {
         }
     }
 
+    /// A plugin's message is one line, whatever it holds.
+    @Test func theLogTakesOneLineAMessage() throws {
+        let lines = Lines()
+        let services = Services(
+            log: Log(least: .debug) { _, source, message in lines.add("\(source): \(message)") })
+        let log = try #require(service(services, MT_SERVICE_LOG, mt_log.self))
+        "a\nb".lent { source in "one\ntwo\u{1B}[31m é".lent { log.write(log.ctx, MT_LOG_INFO, source, $0) } }
+        #expect(lines.all == ["a b: one two [31m é"])
+    }
+
+    /// What a plugin writes to a sink is bounded by sense: a size that is a negative number in disguise is its failure.
+    @Test func aSinkRefusesSizesThatCannotBe() throws {
+        var outcomes: [mt_status] = []
+        let bytes = try collected { sink in
+            var error = mt_error()
+            for (data, size) in [("abc", 3), ("abc", -1), ("abc", Int.max), ("", 0)] {
+                data.lent { text in outcomes.append(sink.write(sink.ctx, text.data, size, &error)) }
+            }
+            outcomes.append(sink.write(sink.ctx, nil, 5, &error))
+        }
+        #expect(outcomes == [MT_OK, MT_INVALID, MT_INVALID, MT_OK, MT_INVALID])
+        #expect(bytes == Array("abc".utf8))
+    }
+
     @Test func aRoomAddsItsOwnService() throws {
         let services = Services()
         var table = mt_threads()
@@ -158,4 +182,11 @@ private final class Total: Sendable {
     private let sum = Atomic<Int>(0)
     func add(_ amount: Int) { sum.add(amount, ordering: .relaxed) }
     var value: Int { sum.load(ordering: .relaxed) }
+}
+
+/// Lines of a log.
+private final class Lines: Sendable {
+    private let kept = Mutex<[String]>([])
+    func add(_ line: String) { kept.withLock { $0.append(line) } }
+    var all: [String] { kept.withLock { $0 } }
 }

@@ -51,7 +51,13 @@ package final class Log: Sendable {
         table.ctx = Unmanaged.passRetained(self).toOpaque()
         table.write = { context, level, source, message in
             guard let log = try? Handle.context(context, as: Log.self) else { return }
-            log(Level(rawValue: min(max(level, 0), 3)) ?? .error, source.string, message.string)
+            // One line, and no orders to the terminal.
+            func plain(_ text: mt_str) -> String {
+                String(
+                    String.UnicodeScalarView(
+                        text.string.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+            }
+            log(Level(rawValue: min(max(level, 0), 3)) ?? .error, plain(source), plain(message))
         }
         return table
     }

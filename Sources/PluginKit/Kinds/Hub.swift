@@ -26,7 +26,7 @@ extension Components {
         var table = mt_hub_table()
         table.struct_size = UInt32(MemoryLayout<mt_hub_table>.size)
         table.probe = { context, id in
-            Int32((try? Handle.context(context, as: HubContext.self))?.hub.probe(id.string) ?? 0)
+            Int32(clamping: (try? Handle.context(context, as: HubContext.self))?.hub.probe(id.string) ?? 0)
         }
         table.listing = { context, query, out, error in
             guarded(error) {

@@ -26,9 +26,24 @@ enum PluginAdd: Command {
             if !failures.isEmpty { throw ExitStatus.plugin }
         }
         let library = try installed.installation.library(of: manifest)
+        // The digest of an earlier build is about to be replaced; everything else that the policy asks holds now.
+        var policy = installed.installation.policy
+        policy.digests[manifest.id] = nil
+        try policy.check(manifest)
+        try policy.check(library: library, of: manifest)
         let file = try InstallationFile.current()
         try file.add(manifest, digest: try Digest.sha256(file: library))
         Terminal.line("added \(manifest.id) \(manifest.version) to \(file.path)")
+        for claim in manifest.provides where installed.installation.preferences[claim.kind]?[claim.id] == nil {
+            guard
+                let other = installed.claims(kind: claim.kind).first(where: {
+                    $0.id == claim.id && $0.plugin != manifest.id
+                })
+            else { continue }
+            Terminal.error(
+                "\(claim.kind) \(claim.id) is offered by \(other.plugin) too, and neither is used until preferences.\(claim.kind).\(claim.id) names one of them in \(file.path)"
+            )
+        }
     }
 }
 

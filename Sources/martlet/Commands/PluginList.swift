@@ -33,6 +33,14 @@ enum PluginList: Command {
             let plain = foreign.map { [$0.plugin, "", "foreign", "\($0.kind) \($0.id)"] }
             Terminal.line(Terminal.table([["PLUGIN", "VERSION", "STATE", "COMPONENTS"]] + rows + plain))
         }
+        if let kind, records.isEmpty, foreign.isEmpty {
+            let known = registry.kinds.map {
+                $0.split(separator: "/")[0].split(separator: ".").last.map(String.init) ?? $0
+            }
+            Terminal.note(
+                "no plugin that is installed offers \(kind)"
+                    + (nearest(kind, in: known).flatMap { $0 == kind ? nil : "; did you mean \($0)?" } ?? ""))
+        }
         for problem in problems { Terminal.error(problem.description) }
         if !problems.isEmpty { throw ExitStatus.plugin }
     }
