@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The binary layout of the contract: size and field offsets of every public struct, and every constant.
 
-  Tools/abi_layout.py          compares with Tests/Goldens/abi/minor-N.txt of the present minor; status 1 on a difference
-  Tools/abi_layout.py --write  writes that file, once, when the minor is released
+  Tools/abi_layout.py          compares with Tests/Goldens/abi/minor-N.txt of the present minor, and holds what every earlier
+                               minor's file says: fields stay where they are, structs only grow; status 1 on a difference
+  Tools/abi_layout.py --write  writes the present minor's file, once: raise MT_ABI_MINOR in base.h first
 """
 import difflib
 import pathlib
@@ -54,6 +55,34 @@ def program():
     return "\n".join(lines + ["return 0;", "}"])
 
 
+def entries(text):
+    """{"struct.field": (what, number or text)} of a layout's text."""
+    found, struct = {}, ""
+    for line in text.splitlines():
+        if " = " in line:
+            name, value = line.split(" = ", 1)
+            found[name] = ("is", value)
+        elif not line.startswith(" "):
+            struct, size = line.split(": ")
+            found[struct] = ("has bytes", int(size.split()[0]))
+        else:
+            offset, field = line.split()
+            found[f"{struct}.{field}"] = ("at byte", int(offset))
+    return found
+
+
+def broken(was, now):
+    """What an earlier minor promised and the present headers do not keep."""
+    for name, (what, value) in was.items():
+        kept = now.get(name, (what, None))[1]
+        if kept is None:
+            yield f"{name} is gone"
+        elif what == "has bytes" and kept < value:
+            yield f"{name} had {value} bytes and has {kept}"
+        elif what != "has bytes" and kept != value:
+            yield f"{name} was {value}, is {kept}" if what == "is" else f"{name} was at byte {value}, is at {kept}"
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         source = pathlib.Path(work) / "layout.c"
@@ -62,7 +91,17 @@ def main():
         now = subprocess.run([f"{work}/layout"], check=True, capture_output=True, text=True).stdout
     minor = re.search(r"^#define MT_ABI_MINOR (\d+)", (INCLUDE / "martlet/base.h").read_text(), flags=re.M).group(1)
     golden = ROOT / f"Tests/Goldens/abi/minor-{minor}.txt"
+    failures = []
+    for earlier in sorted(golden.parent.glob("minor-*.txt")):
+        if int(earlier.stem.split("-")[1]) < int(minor):
+            failures += [f"{earlier.stem}: {text}" for text in broken(entries(earlier.read_text()), entries(now))]
+    if failures:
+        print("\n".join(failures))
+        return 1
     if "--write" in sys.argv:
+        if golden.exists() and golden.read_text() != now:
+            print(f"minor {minor} is released: {golden} says something else; raise MT_ABI_MINOR in base.h")
+            return 1
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(now)
         return 0
