@@ -5,7 +5,8 @@ import Testing
 @Suite(.enabled(if: Program.isThere, "the product martlet is not built")) struct DocumentedCommandsTests {
     /// Lines of indented or fenced code that begin with martlet; continued lines are joined.
     static let commands: [String] = {
-        let files = Program.run("ls README.md Documentation/*.md").text.split(separator: "\n").map(String.init)
+        let files = Program.run("ls README.md Documentation/*.md Documentation/*/*.md").text.split(separator: "\n").map(
+            String.init)
         var found: [String] = []
         for file in files {
             var open: String?
