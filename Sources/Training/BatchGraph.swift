@@ -10,7 +10,7 @@ struct BatchGraph {
         let marks, mismatched, mismatchedReference: Value
 
         var all: [Value] {
-            [sequence.ids, sequence.positions, sequence.segments, labels, weights, rows, normalizer, reference, seed]
+            [sequence.ids, sequence.positions, sequence.segments, sequence.lengths, labels, weights, rows, normalizer, reference, seed]
                 + [marks, mismatched, mismatchedReference]
         }
     }
@@ -55,9 +55,7 @@ struct BatchGraph {
         noise =
             key.mode.isTraining && alpha > 0
             ? EmbeddingNoise(graph, inputs.sequence, tokens: key.tokens, alpha: alpha) : nil
-        let hidden = try model.family.build(
-            in: graph, ids: inputs.sequence.ids, positions: inputs.sequence.positions,
-            segments: inputs.sequence.segments)
+        let hidden = try model.family.build(in: graph, inputs.sequence)
         let labelled = try model.labelLogprobs(graph, hidden[0], labels: inputs.labels)
         let logps = labelled.logps
 

@@ -114,7 +114,9 @@ final class BatchProgram {
         }
         try bound[inputs.sequence.ids]?.write(padded(batch.ids, 0))
         try bound[inputs.sequence.positions]?.write(batch.positions + (0..<Int32(missing)).map { $0 })
-        try bound[inputs.sequence.segments]?.write(batch.segments + [Int32(key.tokens)])
+        let segments = batch.segments + [Int32(key.tokens)]
+        try bound[inputs.sequence.segments]?.write(segments)
+        try bound[inputs.sequence.lengths]?.write(SequenceInputs.lengths(segments))
         try bound[inputs.labels]?.write(padded(batch.labels, Batch.ignored))
         try bound[inputs.weights]?.write(padded(batch.weights, 0))
         try bound[inputs.rows]?.write(padded(batch.sequences, -1))

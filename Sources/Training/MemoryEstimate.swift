@@ -107,8 +107,7 @@ package struct MemoryEstimate: Sendable {
     package init(answering model: Model, context: Int, step: Int) throws {
         let graph = model.makeGraph()
         let inputs = SequenceInputs(graph, tokens: step, segments: 1)
-        let hidden = try model.family.build(
-            in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        let hidden = try model.family.build(in: graph, inputs)
         let last = try graph.emit(
             "slice", [hidden[0]], [("axis", .int(0)), ("start", .int(step - 1)), ("end", .int(step))])[0]
         let logits = try model.head(graph, last)

@@ -75,8 +75,7 @@ package final class TrainingEngine {
             found.append(site)
             return site.y
         }
-        let hidden = try model.family.build(
-            in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        let hidden = try model.family.build(in: graph, inputs)
         _ = try model.head(graph, hidden[0])
         let trains = options.tuner == nil ? options.isTarget : options.isSaved
         for value in graph.parameters.values.sorted(by: { $0.index < $1.index }) {

@@ -19,12 +19,13 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from family_configs import CLS, ENC, LM, MLM, NO_GREEDY, VARIANTS
+from family_configs import CLS, ENC, LENGTH_DEPENDENT, LM, MLM, NO_GREEDY, TOK, VARIANTS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "Goldens" / "families"
 CLASSES = {
     LM: transformers.AutoModelForCausalLM, ENC: transformers.AutoModel,
     CLS: transformers.AutoModelForSequenceClassification, MLM: transformers.AutoModelForMaskedLM,
+    TOK: transformers.AutoModelForTokenClassification,
 }
 GREEDY = 64
 
@@ -69,7 +70,16 @@ def continuation(model, ids):
     return out, gaps
 
 
-def expectations(model, head, seed, greedy):
+def generation(model, ids):
+    """What generate() says, with its cache."""
+    result = model.generate(
+        ids, max_new_tokens=GREEDY, min_new_tokens=GREEDY, do_sample=False, output_logits=True,
+        return_dict_in_generate=True, eos_token_id=None, pad_token_id=0)
+    tops = [logits[0].float().topk(2).values for logits in result.logits]
+    return result.sequences[0, ids.shape[1]:].tolist(), [(top[0] - top[1]).item() for top in tops]
+
+
+def expectations(model, head, seed, greedy, name):
     """The tensors to keep, and a list of what is wrong with them (near ties, constant answers)."""
     out, faults = {}, []
     for i, ids in enumerate(inputs(seed)):
@@ -78,6 +88,14 @@ def expectations(model, head, seed, greedy):
             result = model(input_ids=ids)
         if head == CLS:
             out[f"scores.{i}"] = result.logits[0].float().contiguous()
+            if name.endswith("-reranker"):
+                types = (torch.arange(ids.shape[1]) >= ids.shape[1] // 2).long()[None]
+                out[f"types.{i}"] = types[0].to(torch.int32)
+                with torch.no_grad():
+                    pair = model(input_ids=ids, token_type_ids=types)
+                out[f"pair_scores.{i}"] = pair.logits[0].float().contiguous()
+        elif head == TOK:
+            out[f"names.{i}"] = result.logits[0].float().contiguous()
         elif head == ENC:
             out[f"hidden.{i}"] = result.last_hidden_state[0].float().contiguous()
             if getattr(result, "pooler_output", None) is not None:
@@ -92,8 +110,13 @@ def expectations(model, head, seed, greedy):
     if any(not torch.isfinite(t).all() for t in out.values() if t.is_floating_point()):
         faults.append("not finite")
     if head == LM and greedy:
-        ids, gaps = continuation(model, inputs(seed)[0])
+        answer = generation if name in LENGTH_DEPENDENT else continuation
+        ids, gaps = answer(model, inputs(seed)[0])
         out["greedy"] = torch.tensor(ids, dtype=torch.int32)
+        if name in LENGTH_DEPENDENT:
+            other, more = answer(model, inputs(seed)[1])
+            out["greedy.1"] = torch.tensor(other, dtype=torch.int32)
+            gaps += more
         out["greedy_gap"] = torch.tensor(gaps)
         if min(gaps) < 4e-3:
             faults.append(f"near tie {min(gaps):.1e}")
@@ -112,7 +135,7 @@ def build(name, config, head, directory):
         torch.manual_seed(seed)
         model = cls.from_config(parsed, attn_implementation="eager").float().eval()
         fill(model, seed)
-        expected, faults = expectations(model, head, seed, name not in NO_GREEDY)
+        expected, faults = expectations(model, head, seed, name not in NO_GREEDY, name)
         if not faults:
             break
     else:
@@ -134,12 +157,12 @@ def check(cls, head, directory, expected):
     with torch.no_grad():
         result = model.eval()(input_ids=expected["ids.0"][None].long())
     got = result.last_hidden_state if head == ENC else result.logits
-    want = expected[{ENC: "hidden.0", CLS: "scores.0"}.get(head, "logits.0")]
+    want = expected[{ENC: "hidden.0", CLS: "scores.0", TOK: "names.0"}.get(head, "logits.0")]
     assert (got[0] - want).abs().max() < 1e-5, (got[0] - want).abs().max()
 
 
 def report(name, seed, weights, expected, directory):
-    main = next(expected[k] for k in ("logits.0", "hidden.0", "scores.0") if k in expected)
+    main = next(expected[k] for k in ("logits.0", "hidden.0", "scores.0", "names.0") if k in expected)
     size = sum(f.stat().st_size for f in directory.iterdir()) / 1024
     line = f"{name:24} seed {seed:5} {size:6.1f} KiB {len(weights):3} tensors std {main.std(correction=0):.2f}"
     if "greedy" in expected:

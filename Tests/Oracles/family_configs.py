@@ -2,7 +2,7 @@
 
 Each entry of VARIANTS is name -> (config, head), where head names the transformers auto class:
 "lm" (AutoModelForCausalLM), "base" (AutoModel), "cls" (AutoModelForSequenceClassification),
-"mlm" (AutoModelForMaskedLM). Sizes are tiny; switches (norm, bias, rope, tie, window, routing) are those of real models.
+"mlm" (AutoModelForMaskedLM), "tokens" (AutoModelForTokenClassification). Sizes are tiny; switches (norm, bias, rope, tie, window, routing) are those of real models.
 """
 
 
@@ -76,7 +76,8 @@ MODERNBERT = dict(
     classifier_activation="gelu", deterministic_flash_attn=False, sparse_prediction=False, torch_dtype="float32",
     reference_compile=False)
 
-LM, ENC, CLS, MLM = "lm", "base", "cls", "mlm"
+LM, ENC, CLS, MLM, TOK = "lm", "base", "cls", "mlm", "tokens"
+NAMES = dict(id2label={"0": "O", "1": "B", "2": "I"}, label2id={"O": 0, "B": 1, "I": 2})
 VARIANTS = {
     # -- Llama class: rope, tie, bias
     "llama": (LLAMA, LM),
@@ -89,6 +90,8 @@ VARIANTS = {
     "llama-rope-linear": (merge(LLAMA, WIDE, dict(rope_scaling=dict(type="linear", factor=4.0))), LM),
     "llama-rope-dynamic": (merge(LLAMA, WIDE, dict(
         max_position_embeddings=8, rope_scaling=dict(type="dynamic", factor=2.0))), LM),
+    "llama-rope-dynamic-crossing": (merge(LLAMA, WIDE, dict(
+        max_position_embeddings=16, rope_scaling=dict(type="dynamic", factor=2.0))), LM),
     "llama-rope-yarn": (merge(LLAMA, WIDE, dict(rope_scaling=dict(
         rope_type="yarn", factor=8.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0))), LM),
     # transformers 5 writes one rope_parameters dictionary and dtype in place of the four older names
@@ -98,6 +101,7 @@ VARIANTS = {
     "llama-classifier": (merge(LLAMA, dict(
         architectures=["LlamaForSequenceClassification"], pad_token_id=0,
         id2label={"0": "a", "1": "b", "2": "c"}, label2id={"a": 0, "b": 1, "c": 2})), CLS),
+    "llama-tokens": (merge(LLAMA, dict(architectures=["LlamaForTokenClassification"], **NAMES)), TOK),
     # -- Mistral, Mixtral
     "mistral": (MISTRAL, LM),
     "mistral-window": (merge(MISTRAL, dict(sliding_window=7)), LM),
@@ -136,6 +140,9 @@ VARIANTS = {
         sliding_window=6, attn_logit_softcapping=5.0, final_logit_softcapping=8.0)), LM),
     "gemma3_text": (GEMMA3, LM),
     "gemma3_text-linear": (merge(GEMMA3, dict(rope_scaling=dict(rope_type="linear", factor=8.0))), LM),
+    # EmbeddingGemma's: every token sees to both sides
+    "gemma3_text-embedding": (merge(GEMMA3, dict(
+        architectures=["Gemma3TextModel"], use_bidirectional_attention=True)), ENC),
     # -- Phi-3: fused qkv and gate_up; longrope on both sides of the original length
     "phi3": (PHI3, LM),
     "phi3-window-gqa": (merge(PHI3, dict(sliding_window=7, num_key_value_heads=2)), LM),
@@ -144,6 +151,10 @@ VARIANTS = {
             type="longrope", short_factor=[1.0, 1.1, 1.3, 1.6], long_factor=[1.2, 2.0, 4.5, 9.0]))), LM),
     "phi3-longrope-long": (merge(PHI3, dict(
         max_position_embeddings=256, original_max_position_embeddings=8, rope_scaling=dict(
+            type="longrope", short_factor=[1.0, 1.1, 1.3, 1.6], long_factor=[1.2, 2.0, 4.5, 9.0]))), LM),
+    # the shorter prompt is within the original length, and its continuation passes it
+    "phi3-longrope-crossing": (merge(PHI3, dict(
+        max_position_embeddings=256, original_max_position_embeddings=16, rope_scaling=dict(
             type="longrope", short_factor=[1.0, 1.1, 1.3, 1.6], long_factor=[1.2, 2.0, 4.5, 9.0]))), LM),
     "phi3-partial-rotary": (merge(PHI3, dict(
         partial_rotary_factor=0.75, hidden_size=32, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
@@ -202,6 +213,13 @@ VARIANTS = {
     "bert": (BERT, ENC),
     "bert-classifier": (merge(BERT, dict(
         architectures=["BertForSequenceClassification"], id2label={"0": "a", "1": "b"}, label2id={"a": 0, "b": 1})), CLS),
+    "bert-reranker": (merge(BERT, dict(
+        architectures=["BertForSequenceClassification"], id2label={"0": "LABEL_0"}, label2id={"LABEL_0": 0})), CLS),
+    "bert-tokens": (merge(BERT, dict(
+        architectures=["BertForTokenClassification"], **NAMES)), TOK),
+    "xlm_roberta-tokens": (merge(BERT, dict(
+        architectures=["XLMRobertaForTokenClassification"], model_type="xlm-roberta", type_vocab_size=1,
+        pad_token_id=1, bos_token_id=0, eos_token_id=2, layer_norm_eps=1e-5, **NAMES)), TOK),
     "bert-mlm": (merge(BERT, dict(architectures=["BertForMaskedLM"])), MLM),
     "xlm_roberta": (merge(BERT, dict(
         architectures=["XLMRobertaModel"], model_type="xlm-roberta", type_vocab_size=1, pad_token_id=1, bos_token_id=0,
@@ -212,6 +230,7 @@ VARIANTS = {
         label2id={"LABEL_0": 0})), CLS),
     "modernbert": (merge(MODERNBERT, dict(architectures=["ModernBertModel"])), ENC),
     "modernbert-mlm": (MODERNBERT, MLM),
+    "modernbert-tokens": (merge(MODERNBERT, dict(architectures=["ModernBertForTokenClassification"], **NAMES)), TOK),
     "modernbert-classifier": (merge(MODERNBERT, dict(
         architectures=["ModernBertForSequenceClassification"], id2label={"0": "a", "1": "b"},
         label2id={"a": 0, "b": 1})), CLS),
@@ -219,3 +238,6 @@ VARIANTS = {
 
 # Frequencies that change with the current length make a cached continuation differ from a recomputed one: logits only.
 NO_GREEDY = {"llama-rope-dynamic"}
+
+# Answers that transformers gives one token at a time over its cache: both prompts', each by itself
+LENGTH_DEPENDENT = {"phi3-longrope-crossing", "llama-rope-dynamic-crossing"}

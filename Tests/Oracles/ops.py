@@ -139,24 +139,25 @@ def norms():
     add("norms", "layer-no-bias", "layer_norm", [x, w, None], lambda x, w, _: F.layer_norm(x, (16,), w, None, 1e-5), eps=1e-5)
 
 
-def ropes():
-    def turn(x, positions, frequencies, interleaved, scale=1.0, sections=None):
-        if sections:
-            axis = torch.repeat_interleave(torch.arange(len(sections)), torch.tensor(sections))
-            angle = positions[axis].T.double() * frequencies
-        else:
-            angle = positions.double()[:, None] * frequencies
-        cos, sin = angle.cos() * scale, angle.sin() * scale
-        n = frequencies.shape[0]
-        if interleaved:
-            cos, sin = cos.repeat_interleave(2, -1), sin.repeat_interleave(2, -1)
-        else:
-            cos, sin = torch.cat([cos, cos], -1), torch.cat([sin, sin], -1)
-        head, rest = x[..., :2 * n], x[..., 2 * n:]
-        rotate = rope_neighbours if interleaved else rope_halves
-        turned, _ = rotate(head.transpose(0, 1)[None], head.transpose(0, 1)[None], cos[None], sin[None])
-        return torch.cat([turned[0].transpose(0, 1), rest], -1)
+def turn(x, positions, frequencies, interleaved, scale=1.0, sections=None):
+    if sections:
+        axis = torch.repeat_interleave(torch.arange(len(sections)), torch.tensor(sections))
+        angle = positions[axis].T.double() * frequencies
+    else:
+        angle = positions.double()[:, None] * frequencies
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    n = frequencies.shape[-1]
+    if interleaved:
+        cos, sin = cos.repeat_interleave(2, -1), sin.repeat_interleave(2, -1)
+    else:
+        cos, sin = torch.cat([cos, cos], -1), torch.cat([sin, sin], -1)
+    head, rest = x[..., :2 * n], x[..., 2 * n:]
+    rotate = rope_neighbours if interleaved else rope_halves
+    turned, _ = rotate(head.transpose(0, 1)[None], head.transpose(0, 1)[None], cos[None], sin[None])
+    return torch.cat([turned[0].transpose(0, 1), rest], -1)
 
+
+def ropes():
     positions = torch.tensor([0, 1, 2, 3, 17, 4095, 131071], dtype=torch.int32)
     for label, n, interleaved, scale in [("halves", 8, False, 1.0), ("neighbours", 8, True, 1.0), ("partial", 4, False, 1.0),
                                          ("partial-neighbours", 4, True, 1.0), ("scaled", 8, False, 1.25), ("far", 8, False, 1.0)]:
@@ -169,10 +170,10 @@ def ropes():
     frequencies = (1000.0 ** (-torch.arange(8).double() / 8)).float().double()
     add("rope", "sections", "rope", [rand(7, 2, 16), grid, frequencies],
         lambda x, p, f: turn(x, p, f, False, sections=[2, 3, 3]), differentiable=[0], interleaved=False, sections=[2, 3, 3])
-    multimodal_ropes(turn)
+    multimodal_ropes()
 
 
-def multimodal_ropes(turn):
+def multimodal_ropes():
     """What Qwen2-VL and Qwen3-VL make of three axes of positions; transformers' own code must agree on the angles."""
     grid, frequencies = ints(0, 40, 3, 7), (1000.0 ** (-torch.arange(8).double() / 8)).float().double()
     angles = grid[:, None, :, None].double() * frequencies
@@ -192,6 +193,14 @@ def multimodal_ropes(turn):
     assert (judge(Qwen3VLTextRotaryEmbedding, [4, 2, 2]) - grid[axes].T.double() * frequencies).abs().max() < 1e-12
     add("rope", "sections-in-turn", "rope", [rand(7, 2, 16), grid[axes], frequencies],
         lambda x, p, f: turn(x, p, f, False, sections=[1] * 8), differentiable=[0], interleaved=False, sections=[1] * 8)
+
+
+def ropes_of_each_token():
+    positions = torch.tensor([0, 1, 2, 0, 17, 300, 511], dtype=torch.int32)
+    for label, n, interleaved in [("each-halves", 8, False), ("each-neighbours", 5, True)]:
+        frequencies = torch.rand(7, n, generator=GEN).float().double()
+        add("rope", label, "rope", [rand(7, 3, 16), positions, frequencies],
+            lambda x, p, f: turn(x, p, f, interleaved).double(), differentiable=[0], interleaved=interleaved)
 
 
 def attend(q, k, v, qs, ks, sinks, scale, causal=True, window=0, softcap=0.0):
@@ -347,7 +356,8 @@ def shapes():
 
 def main():
     torch.set_num_threads(1)
-    for group in (elementwise, reductions, norms, ropes, attentions, losses, products, rows, convolutions, shapes):
+    for group in (elementwise, reductions, norms, ropes, attentions, losses, products, rows, convolutions, shapes,
+                  ropes_of_each_token):
         group()
     OUT.mkdir(parents=True, exist_ok=True)
     for group, tensors in GROUPS.items():

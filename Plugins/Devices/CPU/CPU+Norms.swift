@@ -61,7 +61,8 @@ let normBuilders: [String: KernelBuilder] = [
         shape.tokens = dims[0]
         shape.heads = dims[1]
         shape.width = dims[2]
-        shape.pairs = step.shape(2)[0]
+        shape.pairs = step.shape(2).last ?? 0
+        shape.frequency_stride = step.shape(2).count == 2 ? shape.pairs : 0
         shape.x_stride = dims[1] * dims[2]
         shape.y_stride = dims[1] * dims[2]
         shape.interleaved = step.bool("interleaved")

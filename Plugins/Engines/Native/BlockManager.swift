@@ -9,6 +9,8 @@ struct BlockManager {
         let before: UInt64
         /// Only of first blocks.
         let salt: String
+        /// Keys are those of long sequences, where these differ. Only of first blocks.
+        let isLong: Bool
         let tokens: [Int32]
     }
 
@@ -44,7 +46,7 @@ struct BlockManager {
 
     /// Gives a sequence that has no blocks the cached blocks that it begins with. At least its last token is left to run.
     mutating func adopt(_ sequence: GenerationSequence) {
-        guard shares, sequence.blocks.isEmpty else { return }
+        guard shares, sequence.blocks.isEmpty, isSharable(sequence) else { return }
         while (sequence.named + 1) * blockSize < sequence.tokens.count {
             guard let block = found[key(sequence)] else { break }
             if references[block] == 0 { unlink(block) }
@@ -58,7 +60,7 @@ struct BlockManager {
 
     /// Offers the blocks that the sequence has filled to others.
     mutating func offer(_ sequence: GenerationSequence) {
-        guard shares else { return }
+        guard shares, isSharable(sequence) else { return }
         while (sequence.named + 1) * blockSize <= sequence.computed, let block = sequence.blocks[sequence.named] {
             let key = key(sequence)
             if let same = found[key] {
@@ -75,11 +77,16 @@ struct BlockManager {
         }
     }
 
+    /// Whether others of the same beginning have the same keys.
+    private func isSharable(_ sequence: GenerationSequence) -> Bool {
+        !sequence.isLong || sequence.growth?.rule == .exchange
+    }
+
     /// The key of the sequence's next block to be named.
     private func key(_ sequence: GenerationSequence) -> Key {
         let start = sequence.named * blockSize
         return Key(
-            before: sequence.lastName, salt: start == 0 ? sequence.salt : "",
+            before: sequence.lastName, salt: start == 0 ? sequence.salt : "", isLong: start == 0 && sequence.isLong,
             tokens: Array(sequence.tokens[start..<start + blockSize]))
     }
 

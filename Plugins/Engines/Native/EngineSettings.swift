@@ -15,6 +15,7 @@ struct EngineSettings {
     /// Requests in hand at most.
     let queue: Int
     let sharesPrefixes: Bool
+    let growth: LengthGrowth?
 
     /// - Parameters:
     ///   - options: The document of `load` in kinds/engine.h.
@@ -38,6 +39,7 @@ struct EngineSettings {
         self.vocabulary = vocabulary
         endIDs = Set((model["end_ids"]?.array ?? []).compactMap { $0.int.flatMap(Int32.init(exactly:)) })
         window = model["window"]?.int ?? 0
+        growth = try model["rope_growth"].flatMap { $0.isNull ? nil : try LengthGrowth($0) }
         let multiple = max(1, model["block_multiple"]?.int ?? 1)
         blockSize = (try whole("block_size", 1...4096) ?? 32)
         guard blockSize % multiple == 0 else {

@@ -72,7 +72,7 @@ final class NativeEngine: EngineBackend, @unchecked Sendable {
             mail.submitted.append(
                 GenerationSequence(
                     id: mail.lastID, request: request, sampling: sampling,
-                    limit: count + min(room, sampling.maximumTokens ?? room)))
+                    limit: count + min(room, sampling.maximumTokens ?? room), growth: settings.growth))
             return mail.lastID
         }
     }

@@ -65,6 +65,7 @@ final class Runner {
         batch.context.removeAll(keepingCapacity: true)
         batch.blockTable.removeAll(keepingCapacity: true)
         batch.logitRows.removeAll(keepingCapacity: true)
+        batch.lengths.removeAll(keepingCapacity: true)
         batch.segments.append(0)
         batch.tableWidth = planned.map { $0.sequence.blocks.count }.max() ?? 0
         for (sequence, tokens) in planned {
@@ -77,6 +78,7 @@ final class Runner {
             }
             batch.segments.append(Int32(batch.ids.count))
             batch.context.append(Int32(end))
+            batch.lengths.append(Int32(sequence.length))
             // Blocks behind the window are not read, but a table has no holes.
             for block in sequence.blocks { batch.blockTable.append(Int32(block ?? 0)) }
             for _ in sequence.blocks.count..<batch.tableWidth { batch.blockTable.append(0) }

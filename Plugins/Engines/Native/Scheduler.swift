@@ -27,6 +27,10 @@ struct Scheduler {
     mutating func plan() -> [(sequence: GenerationSequence, tokens: Int)] {
         var budget = limits.tokensPerStep
         var planned: [(sequence: GenerationSequence, tokens: Int)] = []
+        for sequence in running where sequence.outgrows() {
+            blocks.release(sequence)
+            sequence.restart()
+        }
 
         // Answers first: one token each, so that nobody waits for another's prompt.
         for sequence in running where sequence.left == 1 && budget > 0 {
@@ -51,6 +55,7 @@ struct Scheduler {
         }
         // Then newcomers, when the cache has room for their whole prompt.
         while budget > 0, running.count < limits.sequences, let sequence = waiting.first {
+            _ = sequence.outgrows()
             blocks.adopt(sequence)
             guard sequence.left <= roomLeft(sequence) else {
                 blocks.release(sequence)

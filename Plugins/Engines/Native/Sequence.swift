@@ -8,6 +8,8 @@ final class GenerationSequence {
     let promptCount: Int
     /// Tokens that it may have at most.
     let limit: Int
+    /// How its keys depend on its length, if they do.
+    let growth: LengthGrowth?
     /// Prompt, then what was generated.
     private(set) var tokens: [Int32]
     /// Tokens whose keys and values are in the cache.
@@ -22,10 +24,11 @@ final class GenerationSequence {
     /// How often each token was generated, kept when a penalty asks for it.
     private(set) var counts: [Int32: Int] = [:]
 
-    init(id: UInt64, request: EngineRequest, sampling: SamplingSettings, limit: Int) {
+    init(id: UInt64, request: EngineRequest, sampling: SamplingSettings, limit: Int, growth: LengthGrowth? = nil) {
         self.id = id
         self.sampling = sampling
         self.limit = limit
+        self.growth = growth
         salt = request.salt
         tokens = request.prompt
         promptCount = request.prompt.count
@@ -35,9 +38,23 @@ final class GenerationSequence {
     var left: Int { tokens.count - computed }
     var generatedCount: Int { tokens.count - promptCount }
 
+    /// The length that its rotations go by.
+    var length: Int { growth?.rule == .prompt ? promptCount : tokens.count }
+    /// Past the length from which keys depend on it.
+    var isLong: Bool { growth.map { length > $0.start } ?? false }
+
     func append(_ token: Int32) {
         tokens.append(token)
         if sampling.countsTokens { counts[token, default: 0] += 1 }
+    }
+
+    /// Whether it was long when it ran last.
+    private var wasLong = false
+
+    /// Notes its length; true when what the cache holds of it was made for a shorter one, and is of no use any more.
+    func outgrows() -> Bool {
+        defer { wasLong = isLong }
+        return growth?.rule == .exchange && isLong && !wasLong && computed > 0
     }
 
     /// Forgets what the cache holds of it: it starts over, with what it generated as part of its prompt.

@@ -41,6 +41,7 @@ struct Qwen: ModelFamily {
         model.head = "lm_head.weight"
         model.attention = Array(
             repeating: .init(keyValueHeads: heads, keyWidth: headWidth, valueWidth: headWidth), count: layers)
+        model.ropeGrowth = rope.growth
         model.defaultTargets = ["c_attn", "c_proj", "w1", "w2"]
         return model
     }

@@ -124,7 +124,7 @@ private let layerNormBackwardOp = Op(
 
 private let ropeOp = Op(
     "rope", "rotates the first 2 n elements of each head by position · frequency (Su et al. 2021); inverse turns back",
-    inputs: ["x [T, H, D]", "positions i32 [T] or [3, T]", "frequencies [n]"],
+    inputs: ["x [T, H, D]", "positions i32 [T] or [3, T]", "frequencies [n] or [T, n]"],
     attributes: [
         .optional("interleaved", .bool(false)), .optional("scale", .float(1)), .optional("inverse", .bool(false)),
         .optional("sections", .ints([])),
@@ -132,7 +132,9 @@ private let ropeOp = Op(
     infer: { context throws(GraphError) in
         let x = try context.float(0, rank: 3)
         let positions = try context.integers(1)
-        let pairs = try context.float(2, rank: 1)[0]
+        let frequencies = try context.float(2)
+        guard frequencies.count == 1 || (frequencies.count == 2 && frequencies[0] == x[0]), let pairs = frequencies.last
+        else { throw context.mismatch(2, "shape [n] or [\(x[0]), n]", try context.type(2)) }
         let sections = context.attributes.ints("sections")
         guard positions == (sections.isEmpty ? [x[0]] : [sections.count, x[0]]) else {
             throw context.mismatch(
@@ -156,7 +158,8 @@ private let ropeOp = Op(
         let shape = context.shape(0)
         let frequencies = context.values(2)
         let positions = context.values(1)
-        let n = frequencies.count
+        let isEach = context.shape(2).count == 2
+        let n = isEach ? frequencies.count / shape[0] : frequencies.count
         let (interleaved, inverse) = (context.attributes.bool("interleaved"), context.attributes.bool("inverse"))
         let scale = context.attributes.float("scale")
         var axes = [Int](repeating: 0, count: n)
@@ -172,7 +175,7 @@ private let ropeOp = Op(
             for h in 0..<shape[1] {
                 let base = (t * shape[1] + h) * shape[2]
                 for i in 0..<n {
-                    let angle = positions[axes[i] * shape[0] + t] * frequencies[i]
+                    let angle = positions[axes[i] * shape[0] + t] * frequencies[isEach ? t * n + i : i]
                     let (c, s) = (cosine(angle) * scale, (inverse ? -1 : 1) * sine(angle) * scale)
                     let (first, second) = interleaved ? (base + 2 * i, base + 2 * i + 1) : (base + i, base + i + n)
                     let (a, b) = (out[first], out[second])

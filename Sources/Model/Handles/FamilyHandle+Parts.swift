@@ -5,8 +5,7 @@ extension FamilyHandle {
     /// decoder that attends to another part that part.
     package func build(_ part: String = "decoder", in graph: Graph, _ inputs: SequenceInputs) throws -> [Value] {
         if shape.features[part] != nil {
-            return try build(
-                part, in: graph, ids: .none, positions: .none, segments: .none, embeds: inputs.features)
+            return try build(part, in: graph, .none, embeds: inputs.features)
         }
         var (context, segments) = (Value.none, Value.none)
         if part == "decoder", let source = shape.context, !inputs.features.isNone {
@@ -18,9 +17,7 @@ extension FamilyHandle {
             let bounds = (0...items).flatMap { withUnsafeBytes(of: Int32(clamping: $0 * each), Array.init) }
             (context, segments) = (states, try graph.constant(ValueType([items + 1], .i32), bounds))
         }
-        return try build(
-            part, in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments,
-            context: context, contextSegments: segments)
+        return try build(part, in: graph, inputs, embeds: .none, context: context, contextSegments: segments)
     }
 
     /// Inputs for one token and, where the model reads them, one item of the features of `part`.

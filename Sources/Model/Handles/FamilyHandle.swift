@@ -50,16 +50,18 @@ package final class FamilyHandle: @unchecked Sendable {
     }
 
     /// Emits a part into `graph`; a decoder's first output is its hidden states.
-    package func build(
-        _ part: String = "decoder", in graph: Graph, ids: Value, positions: Value, segments: Value,
-        embeds: Value = .none, context states: Value = .none, contextSegments: Value = .none
+    func build(
+        _ part: String = "decoder", in graph: Graph, _ inputs: SequenceInputs, embeds: Value,
+        context states: Value = .none, contextSegments: Value = .none
     ) throws -> [Value] {
         var build = mt_build()
         build.struct_size = UInt32(MemoryLayout<mt_build>.size)
         build.graph = GraphService.handle(graph)
-        build.ids = GraphService.value(ids, of: graph)
-        build.positions = GraphService.value(positions, of: graph)
-        build.segments = GraphService.value(segments, of: graph)
+        build.ids = GraphService.value(inputs.ids, of: graph)
+        build.positions = GraphService.value(inputs.positions, of: graph)
+        build.segments = GraphService.value(inputs.segments, of: graph)
+        build.lengths = GraphService.value(inputs.lengths, of: graph)
+        build.type_ids = GraphService.value(inputs.typeIDs, of: graph)
         build.embeds = GraphService.value(embeds, of: graph)
         build.context = GraphService.value(states, of: graph)
         build.context_segments = GraphService.value(contextSegments, of: graph)
@@ -94,6 +96,8 @@ package struct ModelShape: Sendable {
     package let headHasUnitRows: Bool
     /// The weight [labels, hidden] that scores the last token's state.
     package let classifier: String?
+    /// The weight [labels, hidden] that scores each token's state.
+    package let tokenClassifier: String?
     package let logitScale, logitSoftcap: Double
     package let attention: [Attention]
     package let defaultTargets: [String]
@@ -102,6 +106,8 @@ package struct ModelShape: Sendable {
     package let features: [String: [Int]]
     /// The part whose states the decoder attends to.
     package let context: String?
+    /// "rope_growth" of the description: how rotations depend on a sequence's length, if they do.
+    package let ropeGrowth: JSON?
 
     init(_ json: JSON) throws {
         func int(_ key: String) throws -> Int {
@@ -118,6 +124,7 @@ package struct ModelShape: Sendable {
         headHasBias = json["head_bias"]?.bool ?? false
         headHasUnitRows = json["head_unit_rows"]?.bool ?? false
         classifier = json["classifier"]?.string
+        tokenClassifier = json["token_classifier"]?.string
         logitScale = json["logit_scale"]?.double ?? 1
         logitSoftcap = json["logit_softcap"]?.double ?? 0
         attention = (json["attention"]?.array ?? []).map {
@@ -126,6 +133,7 @@ package struct ModelShape: Sendable {
                 valueWidth: $0["value_width"]?.int ?? 0)
         }
         defaultTargets = json["default_targets"]?.array?.compactMap(\.string) ?? []
+        ropeGrowth = json["rope_growth"].flatMap { $0.isNull ? nil : $0 }
         embedding = json["embedding"]?.string ?? "model.embed_tokens.weight"
         features = Dictionary(
             uniqueKeysWithValues: (json["features"]?.object ?? JSONObject()).map {

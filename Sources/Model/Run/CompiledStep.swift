@@ -15,7 +15,7 @@ final class CompiledStep {
     private var fetched: UnsafeMutableBufferPointer<Float>?
 
     private struct Inputs {
-        let ids, positions, segments, slots, context, table, logitRows: DeviceBuffer
+        let ids, positions, segments, lengths, slots, context, table, logitRows: DeviceBuffer
     }
 
     deinit { fetched?.deallocate() }
@@ -52,8 +52,7 @@ final class CompiledStep {
                     given.count > 5 ? given[5] : .none,
                 ], kept + [("block_size", .int(cache.blockSize))])[0]
         }
-        let hidden = try model.family.build(
-            in: graph, ids: sequence.ids, positions: sequence.positions, segments: sequence.segments)
+        let hidden = try model.family.build(in: graph, sequence)
         var output = hidden[0]
         if shape.logits > 0 {
             output = try model.head(graph, try graph.emit("embedding", [hidden[0], logitRows])[0])
@@ -73,7 +72,8 @@ final class CompiledStep {
         }
         inputs = Inputs(
             ids: try room(sequence.ids), positions: try room(sequence.positions), segments: try room(sequence.segments),
-            slots: try room(slots), context: try room(context), table: try room(table), logitRows: try room(logitRows))
+            lengths: try room(sequence.lengths), slots: try room(slots), context: try room(context),
+            table: try room(table), logitRows: try room(logitRows))
         let (given, weights) = (buffers, weights)
         bound = try program.bind { given[$0] ?? weights[$0] }
     }
@@ -81,6 +81,7 @@ final class CompiledStep {
     func run(_ rows: StepRows) throws -> UnsafeMutablePointer<Float>? {
         try inputs.ids.write(UnsafeRawBufferPointer(rows.ids))
         try inputs.positions.write(UnsafeRawBufferPointer(rows.positions))
+        try inputs.lengths.write(rows.tokenLengths())
         try inputs.slots.write(UnsafeRawBufferPointer(rows.slots))
         try inputs.logitRows.write(UnsafeRawBufferPointer(rows.logitRows))
         // Sequences that fill the shape up are empty.

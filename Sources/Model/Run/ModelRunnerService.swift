@@ -55,6 +55,7 @@ package final class ModelRunnerService: @unchecked Sendable {
             "end_ids": .array(runner.model.endTokens.map { .int(Int64($0)) }),
             "memory_bytes": .int(Int64(memory.total)),
             "memory_free_bytes": .int(Int64(memory.total - memory.used)),
+            "rope_growth": shape.ropeGrowth ?? .null,
         ]
     }
 

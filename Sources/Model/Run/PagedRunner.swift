@@ -49,7 +49,7 @@ final class PagedRunner {
             return try graph.emit("attention", given, attributes)[0]
         }
         let inputs = SequenceInputs(graph, tokens: 1, segments: 1)
-        _ = try model.family.build(in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+        _ = try model.family.build(in: graph, inputs)
         return windows.contains(0) ? 0 : windows.max() ?? 0
     }
 
@@ -127,6 +127,8 @@ struct StepShape: Hashable {
 struct StepRows {
     typealias Numbers = UnsafeBufferPointer<Int32>
     let ids, positions, slots, segments, context, blockTable, logitRows: Numbers
+    /// How long each sequence is as far as it is known.
+    let lengths: Numbers
     let tableWidth: Int
 
     init(_ batch: mt_batch) throws {
@@ -151,9 +153,15 @@ struct StepRows {
         slots = try part("slots", batch.slots, tokens)
         segments = try part("segments", batch.segments, sequences + 1)
         context = try part("context", batch.context, sequences)
+        lengths = batch.lengths == nil ? context : try part("lengths", batch.lengths, sequences)
         blockTable = try part("block_table", batch.block_table, cells)
         logitRows = try part("logit_rows", batch.logit_rows, Int(batch.logit_count))
         tableWidth = width
+    }
+
+    /// `lengths`, for each token.
+    func tokenLengths() -> [Int32] {
+        lengths.indices.flatMap { [Int32](repeating: lengths[$0], count: Int(segments[$0 + 1] - segments[$0])) }
     }
 
     func check(vocabulary: Int, blocks: Int, blockSize: Int) throws {
@@ -167,7 +175,7 @@ struct StepRows {
         guard positions.allSatisfy({ $0 >= 0 }), slots.allSatisfy({ $0 >= -1 && Int($0) < blocks * blockSize }),
             blockTable.allSatisfy({ $0 >= 0 && Int($0) < blocks }),
             context.allSatisfy({ $0 >= 0 && Int($0) <= tableWidth * blockSize }),
-            logitRows.allSatisfy({ $0 >= 0 && Int($0) < ids.count })
+            logitRows.allSatisfy({ $0 >= 0 && Int($0) < ids.count }), lengths.allSatisfy({ $0 > 0 })
         else { throw refuse("a position, slot, block, context or row lies outside the cache of \(blocks) blocks") }
         for s in context.indices where segments[s + 1] - segments[s] > context[s] {
             throw refuse("sequence \(s) has more rows than its context of \(context[s])")

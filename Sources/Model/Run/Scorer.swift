@@ -38,20 +38,6 @@ package final class Scorer {
     }
 }
 
-/// The values that every language model reads.
-package struct SequenceInputs {
-    package let ids, positions, segments: Value
-    /// f32 [items, sizes…]: images or sound; none for models of text alone.
-    package let features: Value
-
-    package init(_ graph: Graph, tokens: Int, segments count: Int, features type: ValueType? = nil) {
-        ids = graph.input("ids", ValueType([tokens], .i32))
-        positions = graph.input("positions", ValueType([tokens], .i32))
-        segments = graph.input("segments", ValueType([count + 1], .i32))
-        features = type.map { graph.input("features", $0) } ?? .none
-    }
-}
-
 /// A graph's parameters with their memory.
 package struct WeightBinding {
     private let buffers: [Value: DeviceBuffer]

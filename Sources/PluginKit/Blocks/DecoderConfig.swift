@@ -43,8 +43,10 @@ public struct DecoderConfig: Sendable {
         model.maximumPositions = maximumPositions
         model.head = isHeadless ? nil : isTied ? "model.embed_tokens.weight" : "lm_head.weight"
         if config.names("ForSequenceClassification") { model.classifier = "score.weight" }
+        if config.names("ForTokenClassification") { model.tokenClassifier = "score.weight" }
         model.attention = Array(
             repeating: .init(keyValueHeads: keyValueHeads, keyWidth: headWidth, valueWidth: headWidth), count: layers)
+        model.ropeGrowth = rope.growth
         model.defaultTargets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
         return model
     }
@@ -76,7 +78,7 @@ extension ModelFamily {
     /// How well a config fits classes named by a stem: its causal model, the bare one and the classifier.
     public static func score(_ config: JSON, _ stems: String..., modelTypes: [String]) -> Int {
         let names = stems.flatMap { stem in
-            ["ForCausalLM", "Model", "ForSequenceClassification"].map { stem + $0 }
+            ["ForCausalLM", "Model", "ForSequenceClassification", "ForTokenClassification"].map { stem + $0 }
         }
         return ModelConfig(config).score(architectures: names, modelTypes: modelTypes)
     }

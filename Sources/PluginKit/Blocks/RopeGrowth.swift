@@ -1,13 +1,23 @@
 import Glibc
+import JSON
 
-/// How rotary frequencies depend on the current length L, the largest position of the batch plus 1.
+/// How rotary frequencies depend on the length L of a token's sequence.
 public enum RopeGrowth: Sendable {
-    /// theta grows by g^(w / (w - 2)), g = factor L / maximum - (factor - 1), when L > maximum.
+    /// theta grows by g^(w / (w - 2)), g = factor L / maximum - (factor - 1), when L > maximum. Keys stay as they were made.
     case dynamic(factor: Double, maximum: Int)
-    /// The same with g = 2^ceil(log2(L / maximum) + 1) - 1 (Qwen 1's use_dynamic_ntk).
+    /// The same with g = 2^ceil(log2(L / maximum) + 1) - 1, and L the prompt's length (Qwen 1's use_dynamic_ntk).
     case doubling(maximum: Int)
-    /// Other frequencies when L > maximum (LongRoPE, 2402.13753).
+    /// Other frequencies when L > maximum, for keys that were made before as well (LongRoPE, 2402.13753).
     case exchange(long: [Double], maximum: Int)
+
+    /// "rope_growth" of a model's description.
+    var json: JSON {
+        switch self {
+        case .dynamic(_, let maximum): ["rule": "current", "from": .int(Int64(maximum))]
+        case .doubling(let maximum): ["rule": "prompt", "from": .int(Int64(maximum))]
+        case .exchange(_, let maximum): ["rule": "exchange", "from": .int(Int64(maximum))]
+        }
+    }
 }
 
 extension RopeFrequencies {
@@ -37,11 +47,13 @@ extension RopeFrequencies {
 }
 
 extension GraphBuilder {
-    /// The frequencies [n] for the positions of this batch.
+    /// The frequencies [n] of all tokens, or [T, n] where each token's depend on the length of its sequence.
     func frequencies(_ rope: RopeFrequencies, _ positions: Tensor) -> Tensor {
         let values = constant(rope.values.map(Float.init), [rope.values.count])
         guard let growth = rope.growth else { return values }
-        let length = emit1("cast", [positions]).max(keepDimensions: true).reshaped(1) + 1
+        let length =
+            lengths.map { emit1("cast", [$0]).reshaped(-1, 1) }
+            ?? emit1("cast", [positions]).max(keepDimensions: true).reshaped(1) + 1
         switch growth {
         case .exchange(let long, let maximum):
             let isLong = less(constant([Float(maximum)], [1]), length)

@@ -30,6 +30,8 @@ public final class GraphBuilder {
     private let graph: OpaquePointer
     /// The first thing that went wrong.
     public private(set) var failure: PluginError?
+    /// i32 [T]: how long each token's sequence is as far as it is known; nil for one sequence from its beginning on.
+    var lengths: Tensor?
 
     public init(graph: OpaquePointer, api: UnsafePointer<mt_graph_api>) {
         self.graph = graph

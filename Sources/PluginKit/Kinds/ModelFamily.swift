@@ -1,5 +1,6 @@
 public import JSON
 import PluginAPI
+import Synchronization
 
 /// What a model family builds from. Absent values are nil.
 public struct BuildInputs {
@@ -63,6 +64,8 @@ public struct ModelDescription: Sendable {
     public var headHasUnitRows = false
     /// The weight [labels, hidden] that scores the last token's state, of models that classify or reward.
     public var classifier: String?
+    /// The weight [labels, hidden], with a bias beside it, that scores each token's state, of models that name tokens.
+    public var tokenClassifier: String?
     /// Factor on the logits before the softmax.
     public var logitScale = 1.0
     /// Logits x become softcap · tanh(x / softcap); 0 = off.
@@ -76,6 +79,8 @@ public struct ModelDescription: Sendable {
     public var features: [String: [Int]] = [:]
     /// The part whose first output [T', width] the decoder's cross attention reads.
     public var context: String?
+    /// How rotations depend on the length of a sequence, if they do.
+    public var ropeGrowth: RopeGrowth?
 
     public init() {}
 
@@ -86,9 +91,10 @@ public struct ModelDescription: Sendable {
             "vocab": .int(Int64(vocabulary)), "max_positions": .int(Int64(maximumPositions)),
             "head": head.map(JSON.string) ?? .null, "head_bias": .bool(headHasBias),
             "head_unit_rows": .bool(headHasUnitRows),
-            "classifier": classifier.map(JSON.string) ?? .null, "logit_scale": .double(logitScale),
+            "classifier": classifier.map(JSON.string) ?? .null,
+            "token_classifier": tokenClassifier.map(JSON.string) ?? .null, "logit_scale": .double(logitScale),
             "logit_softcap": .double(logitSoftcap), "embedding": .string(embedding),
-            "default_targets": .array(defaultTargets.map(JSON.string)),
+            "default_targets": .array(defaultTargets.map(JSON.string)), "rope_growth": ropeGrowth?.json ?? .null,
             "context": context.map(JSON.string) ?? .null,
             "features": .object(
                 JSONObject(
@@ -106,9 +112,23 @@ public struct ModelDescription: Sendable {
 
 private final class FamilyContext {
     let type: any ModelFamily.Type
+    /// The latest family and its configuration's text: names of tensors are asked for by the ten thousand.
+    private let latest = Mutex<(text: [UInt8], family: Kept)?>(nil)
     init(_ type: any ModelFamily.Type) { self.type = type }
 
-    func make(_ config: mt_str) throws -> any ModelFamily { try type.init(config: try parse(config)) }
+    /// Families state mathematics and change nothing of their own.
+    private struct Kept: @unchecked Sendable { let family: any ModelFamily }
+
+    func make(_ config: mt_str) throws -> any ModelFamily {
+        let text = config.bytes
+        let known = latest.withLock { kept in kept.flatMap { $0.text.elementsEqual(text) ? $0.family : nil } }
+        if let known { return known.family }
+        let family = try type.init(config: try parse(config))
+        let kept = Kept(family: family)
+        let copy = Array(text)
+        latest.withLock { $0 = (copy, kept) }
+        return family
+    }
     func parse(_ config: mt_str) throws -> JSON {
         do {
             return try JSON(parsing: config.bytes)
@@ -141,6 +161,7 @@ extension Components {
                 let family = try Handle.context(context, as: FamilyContext.self).make(build.config)
                 let g = try GraphBuilder(graph: build.graph)
                 func optional(_ value: mt_value) -> Tensor? { value.index == 0 ? nil : g.tensor(value) }
+                g.lengths = optional(build.lengths)
                 let results = try family.build(
                     g,
                     BuildInputs(

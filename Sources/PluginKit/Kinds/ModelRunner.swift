@@ -9,6 +9,8 @@ public struct ModelBatch: Sendable {
     /// Cumulative rows, one more than sequences.
     public var segments: [Int32] = [0]
     public var context: [Int32] = []
+    /// How long each sequence is as far as it is known.
+    public var lengths: [Int32] = []
     /// [sequences, tableWidth].
     public var blockTable: [Int32] = []
     public var tableWidth = 0
@@ -64,6 +66,7 @@ public final class ModelRunner: @unchecked Sendable {
         // One memory for all of them, in the struct's order.
         let parts = [
             batch.ids, batch.positions, batch.slots, batch.segments, batch.context, batch.blockTable, batch.logitRows,
+            batch.lengths,
         ]
         try parts.flatMap { $0 }.withUnsafeBufferPointer { flat in
             var next = flat.baseAddress
@@ -73,6 +76,7 @@ public final class ModelRunner: @unchecked Sendable {
             }
             (raw.ids, raw.positions, raw.slots, raw.segments) = (part(0), part(1), part(2), part(3))
             (raw.context, raw.block_table, raw.logit_rows) = (part(4), part(5), part(6))
+            if !batch.lengths.isEmpty { raw.lengths = part(7) }
             try checked { service.pointee.run(service.pointee.ctx, handle, &raw, &logits, $0) }
         }
         return logits

@@ -2,6 +2,7 @@
 
 /// cos and sin of `count` angles from pair `first` on, times the scale; sin is negated for the inverse.
 static void MK_F(rope_angles)(const rope_job *job, size_t token, size_t first, size_t count, float *cosine, float *sine) {
+    const float *frequencies = job->frequencies + token * job->shape.frequency_stride + first;
     float sign = job->shape.inverse ? -job->shape.scale : job->shape.scale;
     for (size_t j = 0; j < count; j += VF) {
         size_t n = mk_min(VF, count - j);
@@ -15,7 +16,7 @@ static void MK_F(rope_angles)(const rope_job *job, size_t token, size_t first, s
         }
         vf s, c;
         // The product of two floats is exact in double; in float the angle at position 131071 would be off by 0.004.
-        vf frequency = vload_part(job->frequencies + first + j, n, 0.0f);
+        vf frequency = vload_part(frequencies + j, n, 0.0f);
         vsincos(__builtin_convertvector(position, vd) * __builtin_convertvector(frequency, vd), &s, &c);
         vstore(cosine + j, c * job->shape.scale);
         vstore(sine + j, s * sign);

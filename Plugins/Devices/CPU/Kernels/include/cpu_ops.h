@@ -104,12 +104,13 @@ size_t mk_norm_scratch_bytes(size_t rows, size_t width);
 // MARK: Rope (rope.c)
 
 /// Rotates the first 2 * pairs of each head's `width` elements: x[tokens, heads, width] with `x_stride` between tokens.
-/// Angle j of token t is positions[axis[j] * tokens + t] * frequencies[j]; axis NULL means all 0 (else it has `pairs` entries,
+/// Angle j of token t is positions[axis[j] * tokens + t] * frequencies[t * frequency_stride + j], the stride 0 where all
+/// tokens share them; axis NULL means all 0 (else it has `pairs` entries,
 /// for multimodal sections). Half rotation pairs (j, j + pairs), interleaved pairs (2j, 2j + 1). `scale` multiplies cos and sin.
 /// `inverse` is the transposed rotation: the gradient. y may be x.
 typedef struct mk_rope_shape {
     size_t tokens, heads, width, pairs;
-    size_t x_stride, y_stride;
+    size_t x_stride, y_stride, frequency_stride;
     bool interleaved, inverse;
     float scale;
 } mk_rope_shape;

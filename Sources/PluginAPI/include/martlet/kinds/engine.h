@@ -81,6 +81,7 @@ typedef struct mt_batch {
     const int32_t *block_table; /* [S, B] */
     const int32_t *logit_rows;  /* [L] rows whose logits are wanted */
     uint64_t logit_count;       /* L; may be 0 */
+    const int32_t *lengths;     /* [S] how long each sequence is as far as it is known; NULL: as `context` */
 } mt_batch;
 
 typedef struct mt_model_runner {
@@ -92,6 +93,9 @@ typedef struct mt_model_runner {
     void (*close)(void *ctx, mt_runner *runner);
     /* JSON: vocab_size, max_positions (0 = no limit), layers, block_multiple (block sizes are multiples of it),
      * cache_bytes_per_position, window (the longest of the layers' attention windows; 0 when one sees all),
+     * rope_growth (null unless what a position's keys are depends on the sequence's length past "from" tokens. "rule" is
+     * "exchange": all are computed anew when the length passes it; "current": those that come later differ; "prompt": the
+     * length in `lengths` is the prompt's. Blocks of the two sides, and past it of different lengths, are not shared),
      * end_ids, memory_bytes and memory_free_bytes of the device. [any] */
     mt_status (*describe)(void *ctx, mt_runner *runner, mt_sink out, mt_error *error);
     /* Gives the model a cache of `blocks` blocks of `block_size` positions. [instance] */

@@ -22,6 +22,8 @@ typedef struct mt_build {
     mt_value context;   /* f32 [T', width'] states that cross attention reads, when given */
     mt_value context_segments; /* i32 [S + 1] over context */
     mt_value type_ids;  /* i32 [T] token types (BERT) */
+    mt_value lengths;   /* i32 [T] how long each token's sequence is as far as it is known, tokens of other steps included:
+                         * for rotations that depend on it. Absent: the batch is one sequence from its beginning on */
 } mt_build;
 
 typedef struct mt_model_table {
@@ -33,8 +35,8 @@ typedef struct mt_model_table {
      * {"parts": [...], "layers": n, "hidden": n, "vocab": n, "head": "lm_head.weight" | tied embedding's name | null,
      *  "attention": [{"kv_heads": n, "key_width": n, "value_width": n} per layer], "default_targets": [...]}
      * and optionally "logit_scale", "logit_softcap", "max_positions", "embedding", "head_bias", "head_unit_rows",
-     * "classifier", "features": {part: sizes of one item that it reads, such as [3, 224, 224] or [80, 3000]}, and
-     * "context": the part whose first output the decoder attends to. [any] */
+     * "classifier", "token_classifier", "rope_growth", "features": {part: sizes of one item that it reads, such as
+     * [3, 224, 224] or [80, 3000]}, and "context": the part whose first output the decoder attends to. [any] */
     mt_status (*describe)(void *ctx, mt_str config, mt_sink out, mt_error *error);
     /* Emits a part; writes up to `capacity` outputs. A decoder's first output is its hidden states [T, hidden],
      * after the final norm and before the head. [instance of the graph] */
