@@ -24,7 +24,7 @@ package final class Model {
     package let weights: WeightStore
     package let options: Options
     package var shape: ModelShape { family.shape }
-    private let components: any ComponentSource
+    let components: any ComponentSource
     private var openTokenizer: TokenizerHandle?
     /// What stands over the weights, such as a trained adapter.
     package var adapter: (any ModelAdapter)?

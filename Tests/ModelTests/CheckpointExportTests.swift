@@ -16,7 +16,8 @@ import Testing
     @Test(arguments: [
         "llama", "llama-bias", "llama-rope-llama3", "llama-rope-linear", "llama-tied", "mistral", "mixtral", "qwen2",
         "qwen2-yarn", "qwen3",
-        "qwen3_moe", "gemma", "phi3", "olmo", "olmo2", "olmoe", "starcoder2", "cohere",
+        "qwen3_moe", "gemma", "phi3", "olmo", "olmo2", "olmoe", "starcoder2", "cohere", "minicpm", "gpt2", "internlm2",
+        "qwen", "chatglm", "chatglm4", "deepseek_v2", "deepseek_v2-lite", "deepseek_v3", "glm4",
     ])
     func aGGUFFileAnswersAsTransformersDid(variant: String) throws {
         let folder = getenv("MARTLET_KEEP_EXPORTS").map { String(cString: $0) } ?? "/tmp/martlet-export-\(getpid())"
@@ -29,6 +30,20 @@ import Testing
         let golden = try FamilyGolden(variant, components)
         let found = try Scorer(model).logits(golden.elements("ids.0"))
         #expect(FamilyGolden.relativeError(found, try golden.elements("logits.0")) <= 1e-4)
+    }
+
+    @Test func anEncoderInAGGUFFileGivesTransformersStates() throws {
+        let path = "/tmp/martlet-export-\(getpid())-bert.gguf"
+        defer { unlink(path) }
+        let source = try ModelFiles(path: FamilyGolden.root + "bert", components: components)
+        try CheckpointExport(source, format: "gguf", components: components).write(to: path)
+        let model = try Model(path: path, components: components)
+        let golden = try FamilyGolden("bert", components)
+        let found = try SequenceRunner(model).run([golden.elements("ids.0")]) { graph, inputs in
+            try model.family.build("encoder", in: graph, inputs)
+        }
+        #expect(FamilyGolden.relativeError(found[0], try golden.elements("hidden.0")) <= 1e-4)
+        #expect(FamilyGolden.relativeError(found[1], try golden.elements("pooled.0")) <= 1e-4)
     }
 
     /// Its scores are divided by another root than that of a head's width, and its windows come in another rhythm.
@@ -59,7 +74,7 @@ import Testing
         #expect(error <= 0.1 && error > 0, "\(error)")
     }
 
-    @Test(arguments: ["bpe-qwen2", "bpe-llama3", "bpe-gpt2", "bpe-llama2"])
+    @Test(arguments: ["bpe-qwen2", "bpe-llama3", "bpe-gpt2", "bpe-llama2", "wordpiece-uncased"])
     func aTokenizerIsTakenAlong(name: String) throws {
         let folder = "/tmp/martlet-tokenizer-\(getpid())-\(name)"
         mkdir(folder, 0o755)

@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import Graph
 import JSON
@@ -18,14 +19,12 @@ import Testing
         [try golden.elements("ids.0"), try golden.elements("ids.1")]
     }
 
-    @Test(arguments: ["bert", "xlm_roberta", "modernbert", "qwen3-embedding"])
+    @Test(arguments: ["bert", "xlm_roberta", "modernbert", "qwen3-embedding", "gemma3_text-embedding"])
     func statesAndPooledOutputsEqualTransformers(variant: String) throws {
         let model = try Model(path: FamilyGolden.root + variant, components: components)
         let golden = try FamilyGolden(variant, components)
         let outputs = try SequenceRunner(model).run(sequences(golden)) { graph, inputs in
-            try model.family.build(
-                model.shape.parts[0], in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments
-            )
+            try model.family.build(model.shape.parts[0], in: graph, inputs)
         }
         let states: [Float] = try golden.elements("hidden.0") + golden.elements("hidden.1")
         #expect(FamilyGolden.relativeError(outputs[0], states) <= 1e-4)
@@ -56,6 +55,47 @@ import Testing
             let found = try Scorer(model).logits(golden.elements("ids.\(i)"))
             #expect(FamilyGolden.relativeError(found, try golden.elements("logits.\(i)")) <= 1e-4, "sequence \(i)")
         }
+    }
+
+    @Test(arguments: ["bert-tokens", "xlm_roberta-tokens", "modernbert-tokens", "llama-tokens"])
+    func scoresOfTokensEqualTransformers(variant: String) throws {
+        let model = try Model(path: FamilyGolden.root + variant, components: components)
+        let golden = try FamilyGolden(variant, components)
+        #expect(try CheckpointAudit(model).unused.isEmpty && model.task == .tokens)
+        let head = try TokenClassifierHead(model)
+        #expect(head.labels == ["O", "B", "I"])
+        for (i, found) in try head.scores(sequences(golden)).enumerated() {
+            #expect(FamilyGolden.relativeError(found.flatMap { $0 }, try golden.elements("names.\(i)")) <= 1e-4)
+        }
+    }
+
+    @Test func aPairOfTextsIsScoredWithItsTypes() throws {
+        let model = try Model(path: FamilyGolden.root + "bert-reranker", components: components)
+        let golden = try FamilyGolden("bert-reranker", components)
+        let head = try ClassifierHead(model)
+        let ids = try sequences(golden)
+        let types: [[Int32]] = [try golden.elements("types.0"), try golden.elements("types.1")]
+        for (i, found) in try head.scores(ids, types: types).enumerated() {
+            let wanted: [Float] = try golden.elements("pair_scores.\(i)")
+            #expect(FamilyGolden.relativeError(found, wanted) <= 1e-4)
+            // A single score is shown as a probability: sentence-transformers' CrossEncoder.
+            #expect(abs(head.relevance(found)[0] - 1 / (1 + exp(-Double(wanted[0])))) < 1e-4)
+        }
+        let alone = try head.scores(ids)
+        #expect(FamilyGolden.relativeError(alone[0], try golden.elements("scores.0")) <= 1e-4)
+    }
+
+    @Test func layersBehindThePoolingGiveWhatSentenceTransformersGives() throws {
+        let root = FamilyGolden.root + "../heads/dense"
+        let model = try Model(path: root, components: components)
+        let golden = try FamilyGolden("../heads/dense", components)
+        let head = try EmbeddingHead(model)
+        #expect(head.poolings == [.cls, .mean] && model.task == .embedding)
+        for (i, vector) in try head.embeddings(sequences(golden)).enumerated() {
+            #expect(FamilyGolden.relativeError(vector, try golden.elements("embedding.\(i)")) <= 1e-4)
+        }
+        #expect(try head.prompted("why", name: "query") == "query: why" && head.prompted("why", name: nil) == "why")
+        #expect(throws: ModelError.self) { try head.prompted("why", name: "passage") }
     }
 
     @Test func aVectorOfADecoderIsItsLastStateOfUnitLength() throws {

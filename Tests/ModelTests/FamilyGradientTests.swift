@@ -50,8 +50,7 @@ struct Gradients {
         self.model = model
         var names: [Parameter] = []
         let outputs = try SequenceRunner(model).run([ids]) { graph, inputs in
-            let hidden = try model.family.build(
-                in: graph, ids: inputs.ids, positions: inputs.positions, segments: inputs.segments)
+            let hidden = try model.family.build(in: graph, inputs)
             let labels = (ids.dropFirst() + [0]).flatMap { withUnsafeBytes(of: $0, Array.init) }
             let logps = try model.labelLogprobs(
                 graph, hidden[0], labels: graph.constant(ValueType([ids.count], .i32), labels)

@@ -20,6 +20,7 @@ extension BERT {
         switch (inputs.part, isRoberta) {
         case ("classifier", true): return [g.classify("classifier.dense", "classifier.out_proj", first, labels: labels)]
         case ("classifier", false): return [g.classify("pooler.dense", "classifier", first, labels: labels)]
+        case ("token_classifier", _): return [g.linear("classifier", x, labels, bias: true)]
         case ("masked_lm", _):
             let stem = isRoberta ? "lm_head" : "cls.predictions"
             return [
@@ -32,7 +33,7 @@ extension BERT {
             ]
         default:
             // Models with a head of their own come without the pooler.
-            if hasWords || (isRoberta && classifies) { return [x] }
+            if hasWords || namesTokens || (isRoberta && classifies) { return [x] }
             return [x, g.tanh(g.linear("pooler.dense", first, hidden, bias: true))]
         }
     }

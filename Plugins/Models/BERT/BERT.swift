@@ -4,15 +4,15 @@ import PluginKit
 /// BERT (1810.04805), RoBERTa and XLM-RoBERTa: an encoder that sees all of its sequence, with norms after each part.
 ///
 /// The part "encoder" gives hidden states [T, hidden] and, where the checkpoint has a pooler, its output for each sequence
-/// [S, hidden]; "classifier" scores of labels [S, labels]; "masked_lm" scores of words [T, vocabulary].
+/// [S, hidden]; "classifier" scores of labels [S, labels]; "token_classifier" [T, labels]; "masked_lm" scores of words [T, vocabulary].
 struct BERT: ModelFamily {
     let layers, hidden, inner, heads, vocabulary, positions, firstPosition, types, labels: Int
     let eps: Double
     let act: String
-    let isRoberta, classifies, hasWords: Bool
+    let isRoberta, classifies, namesTokens, hasWords: Bool
 
     static func probe(_ config: JSON) -> Int {
-        let ends = ["Model", "ForSequenceClassification", "ForMaskedLM"]
+        let ends = ["Model", "ForSequenceClassification", "ForTokenClassification", "ForMaskedLM"]
         return ModelConfig(config).score(
             architectures: ["Bert", "Roberta", "XLMRoberta"].flatMap { stem in ends.map { stem + $0 } },
             modelTypes: ["bert", "roberta", "xlm-roberta"])
@@ -38,13 +38,15 @@ struct BERT: ModelFamily {
         isRoberta = try config.string("model_type", default: "bert") != "bert"
         firstPosition = isRoberta ? try config.int("pad_token_id", default: 1) + 1 : 0
         classifies = config.names("ForSequenceClassification")
+        namesTokens = config.names("ForTokenClassification")
         hasWords = config.names("ForMaskedLM")
         labels = try config.labels()
     }
 
     func describe() -> ModelDescription {
         var model = ModelDescription()
-        model.parts = ["encoder"] + (classifies ? ["classifier"] : []) + (hasWords ? ["masked_lm"] : [])
+        let ends = [(classifies, "classifier"), (namesTokens, "token_classifier"), (hasWords, "masked_lm")]
+        model.parts = ["encoder"] + ends.filter(\.0).map(\.1)
         model.hidden = hidden
         model.vocabulary = vocabulary
         model.maximumPositions = positions - firstPosition

@@ -17,12 +17,16 @@ struct Gemma3: ModelFamily {
         decoder = try DecoderConfig(config, tied: true)
         let theta = try decoder.config.double("rope_local_base_freq", default: 10000)
         localRope = try RopeFrequencies(theta: theta, width: decoder.headWidth)
-        window = try decoder.config.int("sliding_window", default: 0)
+        // EmbeddingGemma sees to both sides; its file then counts both of a token.
+        let seesBoth = try decoder.config.bool("use_bidirectional_attention", default: false)
+        let span = try decoder.config.int("sliding_window", default: 0)
+        window = seesBoth && span > 0 ? span / 2 + 1 : span
         pattern = max(1, try decoder.config.int("sliding_window_pattern", default: 6))
         hasBias = try decoder.config.bool("attention_bias", default: false)
         let scalar = try decoder.config.double("query_pre_attn_scalar", default: Double(decoder.headWidth))
         options = .init(
-            scale: 1 / scalar.squareRoot(), softcap: try decoder.config.double("attn_logit_softcapping", default: 0))
+            scale: 1 / scalar.squareRoot(), isCausal: !seesBoth,
+            softcap: try decoder.config.double("attn_logit_softcapping", default: 0))
     }
 
     func describe() -> ModelDescription {

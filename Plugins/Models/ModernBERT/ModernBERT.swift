@@ -3,8 +3,8 @@ import PluginKit
 
 /// ModernBERT (2412.13663): an encoder with rotary positions, gated feed-forward layers, and windows in most layers.
 ///
-/// The part "encoder" gives hidden states [T, hidden]; "classifier" scores of labels [S, labels]; "masked_lm" scores of words
-/// [T, vocabulary].
+/// The part "encoder" gives hidden states [T, hidden]; "classifier" scores of labels [S, labels], "token_classifier"
+/// [T, labels]; "masked_lm" scores of words [T, vocabulary].
 struct ModernBERT: ModelFamily {
     let config: ModelConfig
     let layers, hidden, inner, heads, vocabulary, labels, every, window: Int
@@ -28,16 +28,16 @@ struct ModernBERT: ModelFamily {
         eps = try config.double("norm_eps", default: 1e-5)
         act = try config.string("hidden_activation", default: "gelu")
         headAct = try config.string("classifier_activation", default: "gelu")
-        let width = hidden / heads
-        global = try RopeFrequencies(theta: config.double("global_rope_theta", default: 160_000), width: width)
-        local = try RopeFrequencies(theta: config.double("local_rope_theta", default: 10_000), width: width)
+        global = try RopeFrequencies(theta: config.double("global_rope_theta", default: 160_000), width: hidden / heads)
+        local = try RopeFrequencies(theta: config.double("local_rope_theta", default: 10_000), width: hidden / heads)
     }
 
     func describe() -> ModelDescription {
         var model = ModelDescription()
-        model.parts = ["encoder"]
-        if config.names("ForSequenceClassification") { model.parts.append("classifier") }
-        if config.names("ForMaskedLM") { model.parts.append("masked_lm") }
+        let ends = [
+            "SequenceClassification": "classifier", "TokenClassification": "token_classifier", "MaskedLM": "masked_lm",
+        ]
+        model.parts = ["encoder"] + ends.filter { config.names("For" + $0.key) }.map(\.value).sorted()
         model.hidden = hidden
         model.vocabulary = vocabulary
         model.maximumPositions = (try? config.int("max_position_embeddings")) ?? 8192
@@ -81,6 +81,7 @@ struct ModernBERT: ModelFamily {
         if inputs.part == "masked_lm" {
             return [g.emit1("linear", [head(x), table, g.parameter("decoder.bias", [vocabulary])])]
         }
+        if inputs.part == "token_classifier" { return [g.linear("classifier", head(x), labels, bias: true)] }
         guard inputs.part == "classifier" else { return [x] }
         let isFirst = try config.string("classifier_pooling", default: "cls") == "cls"
         let pooled = isFirst ? g.firstTokens(x, inputs.segments) : g.sequenceMeans(x, inputs.segments)

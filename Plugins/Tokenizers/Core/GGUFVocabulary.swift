@@ -223,6 +223,7 @@ enum GGUFVocabulary {
                 parts.unknown = parts.specials["unk"] ?? parts.id("[UNK]")
                 parts.specials.prefix = [parts.specials["cls"]].compactMap { $0 }
                 parts.specials.suffix = [parts.specials["sep"]].compactMap { $0 }
+                parts.specials.setBERTPair(cls: parts.specials["cls"], sep: parts.specials["sep"])
                 return
             }
             parts.unigram.unknown = parts.unknown

@@ -100,6 +100,7 @@ enum WordVocabulary {
         parts.unknown = parts.specials["unk"]
         parts.specials.prefix = [parts.specials["cls"]].compactMap { $0 }
         parts.specials.suffix = [parts.specials["sep"]].compactMap { $0 }
+        parts.specials.setBERTPair(cls: parts.specials["cls"], sep: parts.specials["sep"])
     }
 
     /// BERT's normalizer, pre-tokenizer and decoder.

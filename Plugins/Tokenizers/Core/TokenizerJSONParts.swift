@@ -178,7 +178,7 @@ struct TokenizerJSONParts {
 
     // MARK: Post-processors
 
-    /// What is written before and after one text; the part of a template for pairs is not used.
+    /// What is written before and after one text, and around two.
     func readPostProcessor(
         _ value: JSON, depth: Int, into parts: inout TokenizerParts
     ) throws(TokenizerError) {
@@ -196,27 +196,47 @@ struct TokenizerJSONParts {
                 }
                 return Int32(id)
             }
-            parts.specials.prefix = [try id("cls")]
-            parts.specials.suffix = [try id("sep")]
-        case "TemplateProcessing":
-            var prefix: [Int32] = []
-            var suffix: [Int32] = []
-            var sawText = false
-            for item in value["single"]?.array ?? [] {
-                guard let name = item["SpecialToken"]?["id"]?.string else {
-                    sawText = true
-                    continue
-                }
-                for id in value["special_tokens"]?[name]?["ids"]?.array ?? [] {
-                    guard let id = id.int, id >= 0, id < Limits.pieces else {
-                        throw malformed("post_processor.special_tokens.\(name).ids must be ids")
-                    }
-                    if sawText { suffix.append(Int32(id)) } else { prefix.append(Int32(id)) }
-                }
+            let (cls, sep) = (try id("cls"), try id("sep"))
+            parts.specials.prefix = [cls]
+            parts.specials.suffix = [sep]
+            if value["type"]?.string == "BertProcessing" {
+                parts.specials.setBERTPair(cls: cls, sep: sep)
+            } else {
+                // RoBERTa's: <s> A </s></s> B </s>, without types.
+                parts.specials.pair = [
+                    .token(cls, type: 0), .text(0, type: 0), .token(sep, type: 0), .token(sep, type: 0),
+                    .text(1, type: 0), .token(sep, type: 0),
+                ]
             }
-            parts.specials.prefix = prefix
-            parts.specials.suffix = suffix
+        case "TemplateProcessing":
+            let single = try templateParts("single", value)
+            let text = single.firstIndex { if case .text = $0 { true } else { false } } ?? single.count
+            func ids(_ parts: some Sequence<SpecialTokens.PairPart>) -> [Int32] {
+                parts.compactMap { if case .token(let id, _) = $0 { id } else { nil } }
+            }
+            parts.specials.prefix = ids(single[..<text])
+            parts.specials.suffix = ids(single[text...])
+            parts.specials.pair = try templateParts("pair", value)
         default: throw unknown("post-processor", value)
         }
+    }
+
+    /// The texts and tokens of a template, in order.
+    private func templateParts(_ key: String, _ value: JSON) throws(TokenizerError) -> [SpecialTokens.PairPart] {
+        var parts: [SpecialTokens.PairPart] = []
+        for item in value[key]?.array ?? [] {
+            let type = (item["Sequence"] ?? item["SpecialToken"])?["type_id"]?.int ?? 0
+            guard let name = item["SpecialToken"]?["id"]?.string else {
+                parts.append(.text(item["Sequence"]?["id"]?.string == "B" ? 1 : 0, type: type))
+                continue
+            }
+            for id in value["special_tokens"]?[name]?["ids"]?.array ?? [] {
+                guard let id = id.int, id >= 0, id < Limits.pieces else {
+                    throw malformed("post_processor.special_tokens.\(name).ids must be ids")
+                }
+                parts.append(.token(Int32(id), type: type))
+            }
+        }
+        return parts
     }
 }

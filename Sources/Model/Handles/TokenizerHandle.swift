@@ -35,9 +35,11 @@ package final class TokenizerHandle: @unchecked Sendable {
             guard let component = best?.component,
                 let table = component.table?.assumingMemoryBound(to: mt_tokenizer_table.self)
             else {
+                let names = files.map(\.name).joined(separator: ", ")
                 throw ModelError(
                     .notFound,
-                    "no tokenizer plugin reads \(files.map(\.name).joined(separator: ", ")); a model needs tokenizer.json, tokenizer.model, vocab.json with merges.txt, or a GGUF file's own",
+                    (files.isEmpty ? "there is no tokenizer" : "no tokenizer plugin reads \(names)")
+                        + "; a model needs tokenizer.json, tokenizer.model, vocab.json with merges.txt, vocab.txt, or a GGUF file's own",
                     at: path)
             }
             chosen = component

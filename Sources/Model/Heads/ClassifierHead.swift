@@ -1,3 +1,4 @@
+import Glibc
 internal import Graph
 internal import JSON
 
@@ -19,15 +20,28 @@ package final class ClassifierHead {
     }
 
     /// Names of the labels, in the order of the scores.
-    package var labels: [String] {
-        let named = model.files.config["id2label"]?.object
-        return (0..<(named?.count ?? 0)).map { named?[String($0)]?.string ?? "LABEL_\($0)" }
+    package var labels: [String] { model.labels }
+
+    /// Scores [labels] of each pair of texts.
+    package func scores(_ pairs: [TextPair]) throws -> [[Float]] {
+        try scores(pairs.map(\.ids), types: pairs.map(\.types))
+    }
+
+    /// How well the texts of a pair go together, of its scores: a single one between 0 and 1, unless the configuration says
+    /// that it stays as it is (sentence-transformers' CrossEncoder).
+    package func relevance(_ scores: [Float]) -> [Double] {
+        let config = model.files.config
+        let named =
+            config["sentence_transformers"]?["activation_fn"]?.string
+            ?? config["sbert_ce_default_activation_function"]?.string
+        let isPlain = named.map { $0.hasSuffix("Identity") } ?? (scores.count != 1)
+        return scores.map { isPlain ? Double($0) : 1 / (1 + exp(-Double($0))) }
     }
 
     /// Scores [labels] of each sequence, as the head gives them.
-    package func scores(_ sequences: [[Int32]]) throws -> [[Float]] {
+    package func scores(_ sequences: [[Int32]], types: [[Int32]]? = nil) throws -> [[Float]] {
         guard !sequences.isEmpty else { return [] }
-        let flat = try runner.run(sequences) { [model] graph, inputs in
+        let flat = try runner.run(sequences, types: types) { [model] graph, inputs in
             func build(_ part: String) throws -> [Value] {
                 try model.family.build(part, in: graph, inputs)
             }

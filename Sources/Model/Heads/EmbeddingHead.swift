@@ -4,47 +4,72 @@ internal import JSON
 
 /// Turns each sequence's states into one vector, as sentence-transformers' files beside a checkpoint ask.
 package final class EmbeddingHead {
-    /// How states become one (sentence-transformers' `Pooling`).
+    /// How states become one (sentence-transformers' `Pooling`). Several give their vectors one after the other, in this order.
     package enum Pooling: String, Sendable, CaseIterable {
-        case cls = "cls_token", mean = "mean_tokens", max = "max_tokens", scaledMean = "mean_sqrt_len_tokens"
+        case cls = "cls_token", max = "max_tokens", mean = "mean_tokens", scaledMean = "mean_sqrt_len_tokens"
         case weightedMean = "weightedmean_tokens", last = "lasttoken"
+    }
+
+    /// What is done with a pooled vector.
+    enum Step {
+        case dense(DenseModule)
+        /// To unit length.
+        case normalize
     }
 
     private let model: Model
     private let runner: SequenceRunner
-    package let pooling: Pooling
-    /// Vectors are brought to unit length.
-    package let normalizes: Bool
+    package let poolings: [Pooling]
+    private let steps: [Step]
+    /// Texts that go before a text, by what it is for.
+    package let prompts: [String: String]
+    /// The prompt of texts for which none is named.
+    package let defaultPrompt: String?
     /// Longer texts are cut; 0 = none are.
     package let maximumTokens: Int
 
     /// Without files that say otherwise encoders take the mean, decoders the last token, of unit length.
-    package init(_ model: Model, pooling: Pooling? = nil) throws {
+    package init(_ model: Model) throws {
         self.model = model
         runner = SequenceRunner(model)
         let directory = model.files.directory
-        var found: Pooling?
-        var normalizes = true
+        var poolings: [Pooling] = []
+        var steps: [Step] = [.normalize]
+        var readsPrompt = true
         if let modules = try Self.read("\(directory)/modules.json")?.array {
-            normalizes = false
+            steps = []
             for module in modules {
-                let type = module["type"]?.string?.split(separator: ".").last.map(String.init) ?? ""
-                switch type {
-                case "Transformer": continue
-                case "Normalize": normalizes = true
+                let path = module["path"]?.string.flatMap { $0.isEmpty ? nil : "\(directory)/\($0)" } ?? directory
+                switch module["type"]?.string?.split(separator: ".").last ?? "" {
+                case "Transformer", "Dropout": continue
+                case "Normalize": steps.append(.normalize)
                 case "Pooling":
-                    found = try Self.pooling(
-                        Self.read("\(directory)/\(module["path"]?.string ?? "1_Pooling")/config.json"))
-                default:
+                    let config = try Self.read("\(path)/config.json")
+                    poolings = try Self.poolings(config, at: path)
+                    readsPrompt = config?["include_prompt"]?.bool ?? true
+                case "Dense":
+                    steps.append(.dense(try DenseModule(path, try Self.read("\(path)/config.json") ?? [:], model)))
+                case let other:
                     throw ModelError(
                         .unsupported,
-                        "modules.json asks for a module \"\(type)\"; known are Transformer, Pooling and Normalize",
+                        "modules.json asks for a module \"\(other)\"; known are Transformer, Pooling, Dense, Normalize and Dropout",
                         at: directory)
                 }
             }
         }
-        self.normalizes = normalizes
-        self.pooling = pooling ?? found ?? (model.shape.parts.contains("decoder") ? .last : .mean)
+        self.steps = steps
+        self.poolings = poolings.isEmpty ? [model.shape.parts.contains("decoder") ? .last : .mean] : poolings
+        let settings = try Self.read("\(directory)/config_sentence_transformers.json")
+        prompts =
+            (settings?["prompts"]?.object).map { named in
+                Dictionary(named.map { ($0.key, $0.value.string ?? "") }, uniquingKeysWith: { first, _ in first })
+            } ?? [:]
+        defaultPrompt = settings?["default_prompt_name"]?.string
+        guard readsPrompt || prompts.values.allSatisfy(\.isEmpty) else {
+            throw ModelError(
+                .unsupported, "the pooling leaves the prompt out (include_prompt), which is not known here",
+                at: directory)
+        }
         let limit = try Self.read("\(directory)/sentence_bert_config.json")?["max_seq_length"]?.int ?? 0
         maximumTokens = [limit, model.shape.maximumPositions].filter { $0 > 0 }.min() ?? 0
     }
@@ -59,8 +84,29 @@ package final class EmbeddingHead {
         }
     }
 
-    private static func pooling(_ config: JSON?) -> Pooling? {
-        Pooling.allCases.first { config?["pooling_mode_\($0.rawValue)"]?.bool == true }
+    /// One flag for each way, or in newer files a name or a list of them.
+    private static func poolings(_ config: JSON?, at path: String) throws -> [Pooling] {
+        guard let named = config?["pooling_mode"] else {
+            return Pooling.allCases.filter { config?["pooling_mode_\($0.rawValue)"]?.bool == true }
+        }
+        return try (named.array ?? [named]).map { name in
+            guard let text = name.string,
+                let pooling = Pooling.allCases.first(where: { [text, text + "_tokens"].contains($0.rawValue) })
+            else { throw ModelError(.unsupported, "the pooling mode \(name.text()) is unknown", at: path) }
+            return pooling
+        }
+    }
+
+    /// The text with its prompt.
+    /// - Parameter name: Which of `prompts`; the default one when nil.
+    package func prompted(_ text: String, name: String?) throws -> String {
+        guard let name = name ?? defaultPrompt else { return text }
+        guard let prompt = prompts[name] else {
+            let known =
+                prompts.isEmpty ? "the model has none" : "known are \(prompts.keys.sorted().joined(separator: ", "))"
+            throw ModelError(.notFound, "no prompt is named \"\(name)\"; \(known)", at: model.path)
+        }
+        return prompt + text
     }
 
     /// One vector for each sequence.
@@ -75,8 +121,23 @@ package final class EmbeddingHead {
         var start = 0
         return sequences.map { ids in
             defer { start += ids.count }
-            return pooled(flat[start * width..<(start + ids.count) * width], count: ids.count)
+            let states = flat[start * width..<(start + ids.count) * width]
+            return finished(poolings.flatMap { pooled(states, count: ids.count, $0) })
         }
+    }
+
+    /// A vector behind the steps that the files ask for.
+    private func finished(_ pooled: [Double]) -> [Float] {
+        var vector = pooled
+        for step in steps {
+            switch step {
+            case .dense(let module): vector = module.apply(vector)
+            case .normalize:
+                let length = Swift.max(vector.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-12)
+                vector = vector.map { $0 / length }
+            }
+        }
+        return vector.map { Float($0) }
     }
 
     /// One vector for each image.
@@ -101,11 +162,11 @@ package final class EmbeddingHead {
         }[0]
         let count = items?.count ?? sequences.count
         let width = flat.count / max(1, count)
-        return (0..<count).map { scaled(flat[$0 * width..<($0 + 1) * width].map(Double.init)) }
+        return (0..<count).map { finished(flat[$0 * width..<($0 + 1) * width].map(Double.init)) }
     }
 
     /// states [count, width] → [width].
-    private func pooled(_ states: ArraySlice<Float>, count: Int) -> [Float] {
+    private func pooled(_ states: ArraySlice<Float>, count: Int, _ pooling: Pooling) -> [Double] {
         let width = model.shape.hidden
         func row(_ token: Int) -> ArraySlice<Float> { states.dropFirst(token * width).prefix(width) }
         /// Σ weight(t) · row t.
@@ -117,24 +178,18 @@ package final class EmbeddingHead {
             return sum
         }
         let n = Double(count)
-        var vector: [Double]
         switch pooling {
-        case .cls: vector = row(0).map(Double.init)
-        case .last: vector = row(count - 1).map(Double.init)
-        case .mean: vector = sum { _ in 1 / n }
-        case .scaledMean: vector = sum { _ in 1 / n.squareRoot() }
-        case .weightedMean: vector = sum { Double($0 + 1) * 2 / (n * (n + 1)) }
+        case .cls: return row(0).map(Double.init)
+        case .last: return row(count - 1).map(Double.init)
+        case .mean: return sum { _ in 1 / n }
+        case .scaledMean: return sum { _ in 1 / n.squareRoot() }
+        case .weightedMean: return sum { Double($0 + 1) * 2 / (n * (n + 1)) }
         case .max:
-            vector = [Double](repeating: -.infinity, count: width)
+            var vector = [Double](repeating: -.infinity, count: width)
             for token in 0..<count {
                 for (i, value) in row(token).enumerated() { vector[i] = Swift.max(vector[i], Double(value)) }
             }
+            return vector
         }
-        return scaled(vector)
-    }
-
-    private func scaled(_ vector: [Double]) -> [Float] {
-        let length = normalizes ? Swift.max(vector.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-12) : 1
-        return vector.map { Float($0 / length) }
     }
 }

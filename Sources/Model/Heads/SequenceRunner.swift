@@ -11,15 +11,19 @@ package final class SequenceRunner {
     }
 
     /// The values that `build` wants, each in f32.
-    /// - Parameter features: Images or sound that a part reads, or one item a sequence where the decoder attends to them.
+    /// - Parameters:
+    ///   - features: Images or sound that a part reads, or one item a sequence where the decoder attends to them.
+    ///   - types: Of each token, which text of a pair it is of; nil for texts that stand alone.
     package func run(
-        _ sequences: [[Int32]], features: FeatureItems? = nil, _ build: (Graph, SequenceInputs) throws -> [Value]
+        _ sequences: [[Int32]], features: FeatureItems? = nil, types: [[Int32]]? = nil,
+        _ build: (Graph, SequenceInputs) throws -> [Value]
     ) throws -> [[Float]] {
         try check(sequences)
         let graph = model.makeGraph()
         let ids = sequences.flatMap { $0 }
         let inputs = SequenceInputs(
-            graph, tokens: ids.count, segments: sequences.count, features: features.map { ValueType($0.shape) })
+            graph, tokens: ids.count, segments: sequences.count, features: features.map { ValueType($0.shape) },
+            hasTypes: types != nil)
         let outputs = try build(graph, inputs)
         graph.settleLayouts()
         let program = try Program(graph, outputs: outputs, device: model.device, arena: arena)
@@ -27,8 +31,10 @@ package final class SequenceRunner {
             inputs.ids: try model.device.upload(ids),
             inputs.positions: try model.device.upload(sequences.flatMap { $0.indices.map(Int32.init) }),
             inputs.segments: try model.device.upload(Self.bounds(sequences)),
+            inputs.lengths: try model.device.upload(SequenceInputs.lengths(Self.bounds(sequences))),
         ]
         if let features { bound[inputs.features] = try model.device.upload(features.values) }
+        if let types { bound[inputs.typeIDs] = try model.device.upload(types.flatMap { $0 }) }
         let weights = try WeightBinding(graph, model)
         try program.run { bound[$0] ?? weights[$0] }
         return try outputs.map { try program.read($0, as: Float.self) }

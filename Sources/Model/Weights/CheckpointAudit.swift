@@ -31,8 +31,10 @@ package struct CheckpointAudit {
                 _ = try model.head(graph, hidden)
             }
         }
-        if let classifier = model.shape.classifier, let shape = model.weights.shape(of: classifier) {
-            _ = try graph.parameter("/" + classifier, shape)
+        for name in [model.shape.classifier, model.shape.tokenClassifier].compactMap({ $0 }) {
+            for part in [name, name.replacingSuffix(".weight", ".bias")] {
+                if let shape = model.weights.shape(of: part) { _ = try graph.parameter("/" + part, shape) }
+            }
         }
         graph.settleLayouts()
         let parameters = graph.parameters.values.compactMap { graph.parameter($0) }

@@ -12,11 +12,16 @@ enum ScoreCommand: Command {
         Session.modelFlags + [
             Flag("adapters", .text, "PEFT adapter directory to put over the model"),
             Flag(
-                "task", .text, "causal_lm, embedding, seq_cls or reward", default: "causal_lm", aliases: ["task_type"]),
+                "task", .text,
+                "causal_lm, embedding, seq_cls, reward, reranker or token_cls; what the model was made for when not given",
+                aliases: ["task_type"]),
+            Flag("query", .text, "What the texts are held against, by a reranker"),
+            Flag("prompt_name", .text, "Which of the model's prompts goes before each text, for embeddings"),
             Flag("ids", .text, "JSONL file with a list of token ids a line; - reads standard input"),
             Flag(
                 "texts", .text,
-                "File with a text a line, or JSONL with \"text\" or \"messages\"; - reads standard input"),
+                "File with a text a line, or JSONL with \"text\", \"messages\", or \"query\" and \"documents\"; - reads standard input"
+            ),
             Flag(
                 "features", .text,
                 "safetensors file of what the model sees or hears, an item a tensor: pixels [3, h, w], log-mel [bands, frames]"
@@ -38,53 +43,36 @@ enum ScoreCommand: Command {
             Terminal.error("\(model.path): nothing reads \(audit.unused.count) tensors, such as \(audit.unused[0])")
         }
         if let adapter = arguments.text("adapters") { try Session.adapt(model, adapter, registry) }
+        let task = try task(arguments, model)
         let features = try arguments.text("features").map { try FeatureItems(path: $0, components: registry) }
-        if let features, arguments.text("task") == "embedding" { return try embed(features, model, arguments) }
+        guard task == .causal else {
+            return try ScoreTasks(model: model, arguments: arguments, features: features).run(task)
+        }
         let sequences = try ScoreInput.sequences(arguments, model)
         guard !sequences.isEmpty else { throw UsageError("there is nothing to score; give a text, --texts or --ids") }
-        try check(features, sequences, model, arguments)
-        switch arguments.text("task") {
-        case "causal_lm": try scoreTokens(sequences, features, model, registry, arguments)
-        case "embedding":
-            let head = try EmbeddingHead(model)
-            let limit = head.maximumTokens
-            let cut = sequences.map { ids in limit > 0 && ids.count > limit ? ScoreInput.cut(ids, to: limit) : ids }
-            try inBatches(cut, arguments) { i, batch in
-                for (j, vector) in try head.embeddings(batch).enumerated() {
-                    line(i + j, batch[j], [("embedding", .array(vector.map { .double(Double($0)) }))], arguments)
-                }
-            }
-        case "seq_cls", "reward":
-            let head = try ClassifierHead(model)
-            let isReward = arguments.text("task") == "reward"
-            try inBatches(sequences, arguments) { i, batch in
-                for (j, scores) in try head.scores(batch).enumerated() {
-                    line(i + j, batch[j], isReward ? reward(scores) : labels(scores, head), arguments)
-                }
-            }
-        case let other: throw UsageError("--task is \"\(other ?? "")\", wanted causal_lm, embedding, seq_cls or reward")
-        }
+        try check(features, sequences, model)
+        try scoreTokens(sequences, features, model, registry, arguments)
     }
 
-    // MARK: Tasks
-
-    /// Vectors of images, a few at once.
-    private static func embed(_ items: FeatureItems, _ model: Model, _ arguments: Arguments) throws {
-        let head = try EmbeddingHead(model)
-        for start in stride(from: 0, to: items.count, by: 8) {
-            let batch = items[start..<min(items.count, start + 8)]
-            for (j, vector) in try head.embeddings(batch).enumerated() {
-                let value = JSON.array(vector.map { .double(Double($0)) })
-                line(start + j, "item", .string(batch.names[j]), [("embedding", value)], arguments)
-            }
+    /// What is asked for; else what the model was made for, where pairs of texts are for a reranker.
+    private static func task(_ arguments: Arguments, _ model: Model) throws -> Model.Task {
+        guard let name = arguments.text("task") else {
+            return model.task == .reward && arguments.has("query") ? .reranker : model.task
         }
+        guard let task = Model.Task(rawValue: name) else {
+            let known = Model.Task.allCases.map(\.rawValue).joined(separator: ", ")
+            throw UsageError("--task is \"\(name)\", wanted one of \(known)")
+        }
+        return task
     }
+
+    // MARK: Log-probabilities
 
     private static func check(
-        _ features: FeatureItems?, _ sequences: [[Int32]], _ model: Model, _ arguments: Arguments
+        _ features: FeatureItems?, _ sequences: [[Int32]], _ model: Model
     ) throws {
         guard let features else { return }
-        guard model.shape.context != nil, arguments.text("task") == "causal_lm" else {
+        guard model.shape.context != nil else {
             throw UsageError(
                 "--features goes with --task embedding of a model that makes vectors of images, or with causal_lm of one whose decoder attends to them; \(model.family.id) does not"
             )
@@ -149,48 +137,13 @@ enum ScoreCommand: Command {
         try writer.finish()
     }
 
-    private static func reward(_ scores: [Float]) -> [(String, JSON)] {
-        [("reward", scores.count == 1 ? .double(Double(scores[0])) : .array(scores.map { .double(Double($0)) }))]
-    }
-
-    private static func labels(_ scores: [Float], _ head: ClassifierHead) -> [(String, JSON)] {
-        let values = scores.map(Double.init)
-        let top = values.max() ?? 0
-        let total = values.reduce(0) { $0 + exp($1 - top) }
-        let best = values.indices.max { values[$0] < values[$1] } ?? 0
-        let names = head.labels
-        return [
-            ("label", .string(names.indices.contains(best) ? names[best] : "LABEL_\(best)")),
-            ("probabilities", .array(values.map { .double(exp($0 - top) / total) })),
-            ("scores", .array(values.map(JSON.double))),
-        ]
-    }
-
-    /// Runs as many sequences at once as `--batch_tokens` holds, at least one.
-    private static func inBatches(
-        _ sequences: [[Int32]], _ arguments: Arguments, _ body: (Int, [[Int32]]) throws -> Void
-    ) throws {
-        let limit = max(1, arguments.int("batch_tokens") ?? 2048)
-        var start = 0
-        while start < sequences.count {
-            var end = start + 1
-            var tokens = sequences[start].count
-            while end < sequences.count, tokens + sequences[end].count <= limit {
-                tokens += sequences[end].count
-                end += 1
-            }
-            try body(start, Array(sequences[start..<end]))
-            start = end
-        }
-    }
-
     // MARK: Output
 
-    private static func line(_ index: Int, _ ids: [Int32], _ fields: [(String, JSON)], _ arguments: Arguments) {
+    static func line(_ index: Int, _ ids: [Int32], _ fields: [(String, JSON)], _ arguments: Arguments) {
         line(index, "ids", .array(ids.map { .int(Int64($0)) }), fields, arguments)
     }
 
-    private static func line(
+    static func line(
         _ index: Int, _ key: String, _ subject: JSON, _ fields: [(String, JSON)], _ arguments: Arguments
     ) {
         if arguments.bool("json") {

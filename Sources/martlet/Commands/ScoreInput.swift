@@ -5,7 +5,10 @@ import PluginKit
 
 /// The token ids that a command line asks to be scored.
 enum ScoreInput {
-    static func sequences(_ arguments: Arguments, _ model: Model) throws -> [[Int32]] {
+    /// - Parameter prepare: What is made of a text before it is encoded.
+    static func sequences(
+        _ arguments: Arguments, _ model: Model, prepare: (String) throws -> String = { $0 }
+    ) throws -> [[Int32]] {
         if let path = arguments.text("ids") {
             return try Input.lines(path).enumerated().map { i, line in
                 try ids((try? JSON(parsing: line)) ?? .null, model, at: "\(path), line \(i + 1)")
@@ -13,14 +16,14 @@ enum ScoreInput {
         }
         let tokenizer = try model.tokenizer
         let options: EncodeOptions = arguments.bool("no_special") ? [] : [.addSpecial]
-        let operands = try arguments.positional.map { try tokenizer.encode($0, options: options) }
+        let operands = try arguments.positional.map { try tokenizer.encode(prepare($0), options: options) }
         guard let path = arguments.text("texts") else { return operands }
         return try operands
             + Input.lines(path).enumerated().map { i, line in
                 guard line.hasPrefix("{"), let row = try? JSON(parsing: line) else {
-                    return try tokenizer.encode(line, options: options)
+                    return try tokenizer.encode(prepare(line), options: options)
                 }
-                if let text = row["text"]?.string { return try tokenizer.encode(text, options: options) }
+                if let text = row["text"]?.string { return try tokenizer.encode(prepare(text), options: options) }
                 if row["ids"] != nil { return try ids(row, model, at: "\(path), line \(i + 1)") }
                 guard let messages = row["messages"] else {
                     throw UsageError("\(path), line \(i + 1) has neither \"text\", \"messages\" nor \"ids\"")
@@ -28,6 +31,32 @@ enum ScoreInput {
                 let prompt = try ChatForm(model).prompt(messages, tools: row["tools"], addGenerationPrompt: false)
                 return try tokenizer.encode(prompt, options: .parseSpecial)
             }
+    }
+
+    /// Pairs of a query and a text: `--query` with the texts, or rows of `--texts`.
+    static func pairs(_ arguments: Arguments, _ model: Model) throws -> [TextPair] {
+        let tokenizer = try model.tokenizer
+        let limit = model.shape.maximumPositions
+        var pairs: [TextPair] = []
+        if !arguments.positional.isEmpty {
+            guard let query = arguments.text("query") else {
+                throw UsageError("--query is missing: what the texts answer")
+            }
+            pairs = try arguments.positional.map { try tokenizer.encodePair(query, $0, limit: limit) }
+        }
+        guard let path = arguments.text("texts") else { return pairs }
+        for (i, line) in try Input.lines(path).enumerated() {
+            let row = try? JSON(parsing: line)
+            let query = row?["query"]?.string ?? row?["text"]?.string ?? arguments.text("query")
+            let one = row?["document"]?.string ?? row?["text_pair"]?.string ?? (row?.object == nil ? line : nil)
+            let texts = row?["documents"]?.array?.compactMap(\.string) ?? one.map { [$0] } ?? []
+            guard let query, !texts.isEmpty else {
+                throw UsageError(
+                    "\(path), line \(i + 1) is no pair: wanted \"query\" with \"document\" or \"documents\"")
+            }
+            pairs += try texts.map { try tokenizer.encodePair(query, $0, limit: limit) }
+        }
+        return pairs
     }
 
     private static func ids(_ row: JSON, _ model: Model, at place: String) throws -> [Int32] {

@@ -50,7 +50,8 @@ typedef struct mt_tokenizer_table {
     /* The id of a piece, or of an added token; -1 where there is none. [any] */
     int32_t (*id_of)(void *ctx, const mt_tokenizer *tokenizer, mt_str piece);
     /* JSON: {"type": "...", "vocab_size": n, "bos": id|null, "eos": id|null, "unk":, "pad":, "eot": …,
-     * "add_bos": bool, "add_eos": bool, "special": [ids]}. [any] */
+     * "add_bos": bool, "add_eos": bool, "special": [ids]}, and where two texts stand together in a way of their own
+     * "pair": [{"text": 0 | 1 or "id": id, "type": n}, …]. [any] */
     mt_status (*describe)(void *ctx, const mt_tokenizer *tokenizer, mt_sink out, mt_error *error);
 } mt_tokenizer_table;
 
