@@ -62,10 +62,13 @@ package struct ModelExport {
             model, changes: merge?.changes ?? WeightExport.Changes(), dense: dense, shardBytes: shardBytes)
         try export.write(to: directory, components: components, progress: progress)
         guard model.files.describesItself else { return }
-        if let tokenizer = try? JSON(parsing: model.files.ggufTokenizer), let published = PublishedTokenizer(tokenizer)
-        {
-            try published.document.write(to: System.join(directory, "tokenizer.json"))
-            try published.config.write(to: System.join(directory, "tokenizer_config.json"))
+        if let tokenizer = try? JSON(parsing: model.files.ggufTokenizer) {
+            if let published = PublishedTokenizer(tokenizer) {
+                try published.document.write(to: System.join(directory, "tokenizer.json"))
+                try published.config.write(to: System.join(directory, "tokenizer_config.json"))
+            } else if let pieces = SentencePieceModel(tokenizer) {
+                try pieces.write(to: directory, modelType: model.files.config["model_type"]?.string ?? "")
+            }
         }
         if model.files.generation.object?.isEmpty ?? true, !model.endTokens.isEmpty {
             let ends = model.endTokens.map { JSON.int(Int64($0)) }

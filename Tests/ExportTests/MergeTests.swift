@@ -89,6 +89,28 @@ import Training
         }
     }
 
+    @Test(arguments: ["bpe", "unigram"]) func piecesOfAGGUFFileBecomeASentencePieceModelAgain(kind: String) throws {
+        let corpus = Self.goldens + "../Fuzz/Corpus/sentencepiece/\(kind).model"
+        let place = scratch + "/pieces-\(kind)"
+        system(
+            "mkdir -p '\(place)'; cp '\(Self.llama)/config.json' '\(Self.llama)/model.safetensors' '\(place)'; cp '\(corpus)' '\(place)/tokenizer.model'"
+        )
+        try export(place, adapter: nil).writeGGUF(place + "/model.gguf")
+        var whole = try export(place + "/model.gguf", adapter: nil)
+        whole.dense = "f32"
+        try whole.writeDirectory(place + "/again")
+        #expect(access(place + "/again/tokenizer.model", R_OK) == 0)
+        let own = try ModelFiles(path: place, components: components).openTokenizer(components: components)
+        let again = try ModelFiles(path: place + "/again", components: components).openTokenizer(components: components)
+        #expect(own.vocabularySize <= again.vocabularySize && own.bos == again.bos && own.eos == again.eos)
+        for text in ["The bird flies.", " two  spaces", "naïve — 你好 🙂", "", "a\nb", "ﬁne ①"] {
+            #expect(try again.encode(text, options: []) == own.encode(text, options: []), "\(text)")
+            #expect(try again.encode(text, options: .addSpecial) == own.encode(text, options: .addSpecial), "\(text)")
+            let ids = try own.encode(text, options: [])
+            #expect(try again.decode(ids, skipSpecial: true) == own.decode(ids, skipSpecial: true), "\(text)")
+        }
+    }
+
     @Test func tensorsWithoutAPlaceAreRefused() throws {
         #expect(throws: ExportError.self) { try export(Self.llama, adapter: "adapter-embedding") }
     }

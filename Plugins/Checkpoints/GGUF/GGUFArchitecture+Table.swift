@@ -109,18 +109,20 @@ extension GGUFArchitecture {
                 "post_layer_norm": true, "original_rope": true, "apply_residual_connection_post_layernorm": false,
             ]),
         GGUFArchitecture(
-            id: "gpt2", modelType: "gpt2", className: "GPT2LMHeadModel", names: GGUFNames.gpt2,
+            id: "gpt2", modelType: "gpt2", className: "GPT2LMHeadModel", names: GGUFNames.gpt2, isTransposed: true,
+            prefix: "transformer.",
             configKeys: [
                 "context_length": "n_positions", "embedding_length": "n_embd", "block_count": "n_layer",
                 "feed_forward_length": "n_inner", "attention.head_count": "n_head",
                 "attention.layer_norm_epsilon": "layer_norm_epsilon",
-            ], constants: ["activation_function": "gelu_new"]),
+            ],
+            constants: ["activation_function": "gelu_new"]),
         GGUFArchitecture(
             id: "starcoder2", modelType: "starcoder2", className: "Starcoder2ForCausalLM",
             names: GGUFNames.starcoder2, configKeys: ["attention.layer_norm_epsilon": "norm_epsilon"],
             constants: ["hidden_act": "gelu_pytorch_tanh", "use_bias": true, "norm_type": "layer_norm"]),
         GGUFArchitecture(
-            id: "bert", modelType: "bert", className: "BertModel", names: GGUFNames.bert,
+            id: "bert", modelType: "bert", className: "BertModel", names: GGUFNames.bert, prefix: "bert.",
             constants: ["hidden_act": "gelu", "position_embedding_type": "absolute"]),
         GGUFArchitecture(
             id: "command-r", modelType: "cohere", className: "CohereForCausalLM",

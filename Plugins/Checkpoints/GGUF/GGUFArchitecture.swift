@@ -13,6 +13,10 @@ struct GGUFArchitecture: Sendable {
     var permutes = false
     /// What GGUF adds to norm weights; Gemma's files hold w + 1.
     var normAddend = 0.0
+    /// Whether the published linear weights are [in, out].
+    var isTransposed = false
+    /// What may stand before published names, or be left out.
+    var prefix = ""
     /// config.json keys that differ from the usual ones, by GGUF key.
     var configKeys: [String: String] = [:]
     /// config.json members that follow from the architecture alone.

@@ -61,7 +61,8 @@ struct GGUFConfig {
         case "chatglm":
             config["rope_ratio"] = .double((value("rope.freq_base")?.double ?? 10000) / 10000)
             config["padded_vocab_size"] = config["vocab_size"]
-        case "qwen": config["intermediate_size"] = value("feed_forward_length")?.int.map { .int(Int64($0) &* 2) }
+        // Both halves of the MLP count, in the file as in config.json.
+        case "qwen": config["intermediate_size"] = value("feed_forward_length")
         case "bert": config["type_vocab_size"] = .int(Int64(rows("token_types.weight") ?? 2))
         case "cohere2", "command-r": config["use_qk_norm"] = .bool(tensorNames.contains("blk.0.attn_q_norm.weight"))
         case "phi2": config["layer_norm_eps"] = config["layer_norm_eps"] ?? 1e-5
@@ -193,8 +194,10 @@ struct GGUFConfig {
         if let scale = value("residual_scale")?.double {
             config["scale_depth"] = Self.rounded(.double(Double(Float(scale * layers.squareRoot()))))
         }
+        // The logits are divided by it; llama.cpp's own value for files without it is below 1 and means the same.
         if let scale = value("logit_scale")?.double, scale > 0, let width = value("embedding_length")?.double {
-            config["dim_model_base"] = .int(Int64((width * scale).rounded().clamped(to: 0...1e9)))
+            config["dim_model_base"] = .int(
+                Int64((scale < 1 ? width * scale : width / scale).rounded().clamped(to: 0...1e9)))
         }
     }
 }

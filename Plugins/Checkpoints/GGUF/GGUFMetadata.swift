@@ -28,6 +28,8 @@ struct GGUFMetadata {
         }
         for (key, member) in GGUFConfig.members {
             if key == "attention.sliding_window", config["use_sliding_window"]?.bool == false { continue }
+            // What these mean is in GGUF's terms below.
+            if id == "minicpm", key == "logit_scale" || key == "residual_scale" { continue }
             guard let value = config[architecture.configKeys[key] ?? member],
                 value.int != nil || value.double != nil || value.bool != nil
             else { continue }
@@ -35,12 +37,16 @@ struct GGUFMetadata {
         }
         let known = Set(GGUFConfig.members.map(\.key))
         for (key, member) in architecture.configKeys where !known.contains(key) { put(key, config[member]) }
-        guard let width = Self.headWidth(config) else {
-            throw FileError(path, "config", found: "no \"num_attention_heads\"", wanted: "a number above 0")
+        guard let width = Self.headWidth(config, architecture) else {
+            let heads = architecture.configKeys["attention.head_count"] ?? "num_attention_heads"
+            throw FileError(path, "config", found: "no \(FileError.quote(heads))", wanted: "a number above 0")
         }
         if config["head_dim"] == nil { put("attention.key_length", .int(Int64(width))) }
         put("attention.value_length", .int(Int64(width)))
-        put("rope.dimension_count", .int(Int64(Double(width) * (config["partial_rotary_factor"]?.double ?? 1))))
+        if id != "gpt2", id != "bert" {
+            put("rope.dimension_count", .int(Int64(Double(width) * (config["partial_rotary_factor"]?.double ?? 1))))
+        }
+        for (key, value) in try Self.own(id, config, path) { add(key, value) }
         put("vocab_size", config["vocab_size"])
         if config["rope_theta"] == nil { put("rope.freq_base", config["rope_parameters"]?["rope_theta"]) }
         // OLMo's norms have no weights, and its configuration no epsilon.
@@ -58,7 +64,7 @@ struct GGUFMetadata {
             wanted.removeAll { $0.0 == "hidden_act" }
             let layers = config["num_hidden_layers"]?.int
             let isLargest = architecture.id == "gemma2" && layers == 46 || architecture.id == "gemma3" && layers == 62
-            if !isLargest, let width = headWidth(config) {
+            if !isLargest, let width = headWidth(config, architecture) {
                 wanted.append(("query_pre_attn_scalar", .int(Int64(width))))
             }
         }
@@ -99,11 +105,15 @@ struct GGUFMetadata {
         scaling?["rope_type"]?.string ?? scaling?["type"]?.string ?? "default"
     }
 
-    private static func headWidth(_ config: JSON) -> Int? {
-        if let width = config["head_dim"]?.int { return width }
-        guard let hidden = config["hidden_size"]?.int, let heads = config["num_attention_heads"]?.int, heads > 0 else {
-            return nil
+    private static func headWidth(_ config: JSON, _ architecture: GGUFArchitecture) -> Int? {
+        if let width = (config["head_dim"] ?? config[architecture.configKeys["attention.key_length"] ?? "head_dim"])?
+            .int
+        {
+            return width
         }
+        guard let hidden = config[architecture.configKeys["embedding_length"] ?? "hidden_size"]?.int,
+            let heads = config[architecture.configKeys["attention.head_count"] ?? "num_attention_heads"]?.int, heads > 0
+        else { return nil }
         return hidden / heads
     }
 
@@ -119,7 +129,8 @@ struct GGUFMetadata {
                     values: (scaling?["\(length)_factor"]?.array ?? []).map { Float($0.double ?? 1) })
             }
         case "llama3":
-            let width = headWidth(config) ?? 0
+            let heads = config["num_attention_heads"]?.int ?? 1
+            let width = config["head_dim"]?.int ?? (config["hidden_size"]?.int ?? 0) / max(1, heads)
             let theta = config["rope_theta"]?.double ?? scaling?["rope_theta"]?.double ?? 10000
             let factor = scaling?["factor"]?.double ?? 8
             let low = scaling?["low_freq_factor"]?.double ?? 1, high = scaling?["high_freq_factor"]?.double ?? 4
@@ -145,6 +156,7 @@ struct GGUFMetadata {
         if let own = options["tokenizer"]?.object {
             for (key, value) in own { add(key, value) }
         } else if let directory = options["directory"]?.string {
+            addPooling(directory)
             for (key, value) in try GGUFTokenizer.keys(directory, config: config) { add(key, value) }
         }
         if !entries.contains(where: { $0.key == "tokenizer.ggml.model" }) { add("tokenizer.ggml.model", "none") }

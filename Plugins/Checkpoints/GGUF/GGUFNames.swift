@@ -107,6 +107,14 @@ enum GGUFNames {
         ("blk.#.ffn_norm", "transformer.h.#.ln_2"), ("blk.#.ffn_up", "transformer.h.#.mlp.c_fc"),
         ("blk.#.ffn_down", "transformer.h.#.mlp.c_proj"),
     ]
+    /// InternLM2's own code: its one projection is cut into three.
+    static let internlm2: Rows = [
+        ("token_embd", "model.tok_embeddings"), ("output_norm", "model.norm"), ("output", "output"),
+        ("blk.#.attn_norm", "model.layers.#.attention_norm"), ("blk.#.attn_qkv", "model.layers.#.attention.wqkv"),
+        ("blk.#.attn_output", "model.layers.#.attention.wo"), ("blk.#.ffn_norm", "model.layers.#.ffn_norm"),
+        ("blk.#.ffn_gate", "model.layers.#.feed_forward.w1"), ("blk.#.ffn_down", "model.layers.#.feed_forward.w2"),
+        ("blk.#.ffn_up", "model.layers.#.feed_forward.w3"),
+    ]
     static let starcoder2: Rows =
         frame + norms + attention + [
             ("blk.#.ffn_up", "model.layers.#.mlp.c_fc"), ("blk.#.ffn_down", "model.layers.#.mlp.c_proj"),

@@ -4,7 +4,8 @@ import PluginKit
 enum GGUFQuantizer {
     /// Layouts that can be written.
     static let layouts: Set<String> = [
-        "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k",
+        "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k",
+        "q6_k",
     ]
 
     /// `count` dense elements in `layout` as floats.
@@ -31,6 +32,8 @@ enum GGUFQuantizer {
         switch layout {
         case "f16": return words(values, HalfFloat.half)
         case "bf16": return words(values, HalfFloat.bfloat)
+        case "q2_k": return blocks(values, 84, of: superblock, q2K)
+        case "q3_k": return blocks(values, 110, of: superblock, q3K)
         case "q4_k": return blocks(values, 144, of: superblock, q4K)
         case "q5_k": return blocks(values, 176, of: superblock, q5K)
         case "q6_k": return blocks(values, 210, of: superblock, q6K)

@@ -14,6 +14,9 @@ enum GGUFTokenizer {
         let model = System.join(directory, "tokenizer.model")
         var out: [(String, JSON)] = []
         var vocabulary = Vocabulary(count: config["vocab_size"]?.int ?? 0)
+        if let document, document["model"]?["type"]?.string == "WordPiece" {
+            return try wordPiece(document, vocabulary, settings, System.join(directory, "tokenizer.json"))
+        }
         if let document, document["model"]?["type"]?.string == "BPE", document["model"]?["byte_fallback"]?.bool != true
         {
             guard let pre = pre(document, config) else {
@@ -31,13 +34,23 @@ enum GGUFTokenizer {
             let pieces = try SentencePieces(model)
             vocabulary.add(pieces)
             if let document { vocabulary.addSpecials(document) }
-            out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
+            out = [("tokenizer.ggml.model", pieces.isUnigram ? "t5" : "llama")] + vocabulary.keys(scores: true)
             out.append(("tokenizer.ggml.add_space_prefix", .bool(pieces.addsDummyPrefix)))
+            if pieces.isUnigram {
+                out.append(("tokenizer.ggml.remove_extra_whitespaces", .bool(pieces.removesExtraSpaces)))
+                let map = pieces.map.map { JSON.int(Int64($0)) }
+                if !map.isEmpty { out.append(("tokenizer.ggml.precompiled_charsmap", .array(map))) }
+            }
         } else if let document, document["model"]?["byte_fallback"]?.bool == true {
             // The same pieces joined in the order of the merges: a piece's score is minus its merge's rank.
             vocabulary.add(document)
             vocabulary.rank((document["model"]?["merges"]?.array ?? []).map(merge))
             out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
+        } else if let type = document?["model"]?["type"]?.string {
+            throw FileError(
+                System.join(directory, "tokenizer.json"), "model", found: FileError.quote(type),
+                wanted: "byte-level BPE, BPE with bytes to fall back on, or WordPiece",
+                fix: "Put the tokenizer.model beside it that it was made from, or write safetensors.")
         } else {
             return []
         }
@@ -52,9 +65,36 @@ enum GGUFTokenizer {
             }
         }
         let before = settings["add_bos_token"]?.bool ?? frame.map { $0.before != nil } ?? (out[0].1 == "llama")
-        let after = settings["add_eos_token"]?.bool ?? frame.map { $0.after != nil } ?? false
+        let after = settings["add_eos_token"]?.bool ?? frame.map { $0.after != nil } ?? (out[0].1 == "t5")
         out.append(("tokenizer.ggml.add_bos_token", .bool(before)))
         out.append(("tokenizer.ggml.add_eos_token", .bool(after)))
+        return out
+    }
+
+    /// BERT's: pieces that begin a word have U+2581 before them, those that go on stand without "##"
+    /// (conversion/bert.py of llama.cpp).
+    private static func wordPiece(
+        _ document: JSON, _ empty: Vocabulary, _ settings: JSON, _ path: String
+    ) throws(FileError) -> [(String, JSON)] {
+        guard document["normalizer"]?["lowercase"]?.bool ?? settings["do_lower_case"]?.bool ?? true else {
+            throw FileError(
+                path, "normalizer", found: "letters as they are", wanted: "lower case",
+                fix: "llama.cpp lowers the case of every text of such a vocabulary; write safetensors.")
+        }
+        var vocabulary = empty
+        vocabulary.add(document)
+        let plain = vocabulary.ids
+        vocabulary.spellWords()
+        var out: [(String, JSON)] = [("tokenizer.ggml.model", "bert"), ("tokenizer.ggml.pre", "default")]
+        out += vocabulary.keys(scores: false)
+        // "seperator" is how the format spells it.
+        for (key, member, usual) in [
+            ("bos", "cls_token", "[CLS]"), ("cls", "cls_token", "[CLS]"), ("seperator", "sep_token", "[SEP]"),
+            ("unknown", "unk_token", "[UNK]"), ("padding", "pad_token", "[PAD]"), ("mask", "mask_token", "[MASK]"),
+        ] {
+            let text = settings[member]?.string ?? settings[member]?["content"]?.string ?? usual
+            if let id = plain[text] { out.append(("tokenizer.ggml.\(key)_token_id", .int(Int64(id)))) }
+        }
         return out
     }
 
@@ -157,6 +197,13 @@ enum GGUFTokenizer {
             for (rank, merge) in merges.enumerated() {
                 let joined = (merge.string ?? "").replacing(" ", with: "")
                 if let id = ids[joined] { scores[id] = -Double(rank + 1) }
+            }
+        }
+
+        mutating func spellWords() {
+            for (id, kind) in kinds.enumerated() where kind == .normal {
+                guard let piece = pieces[id] else { continue }
+                pieces[id] = piece.hasPrefix("##") ? String(piece.dropFirst(2)) : "\u{2581}" + piece
             }
         }
 

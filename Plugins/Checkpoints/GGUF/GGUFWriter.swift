@@ -7,7 +7,7 @@ import PluginKit
 ///
 /// Options: "config" (config.json), "directory" (where tokenizer.json or tokenizer.model and tokenizer_config.json are) or
 /// "tokenizer" (GGUF's own keys), "chat_template", "layout" ("f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_1", "q5_0",
-/// "q4_k", "q4_1", "q4_0"; absent keeps the tensors' own), "metadata" (more keys).
+/// "q4_k", "q4_1", "q4_0", "q3_k", "q2_k"; absent keeps the tensors' own), "metadata" (more keys).
 final class GGUFWriter: CheckpointWriter {
     private let path: String
     private let tensors: [TensorEntry]
@@ -72,27 +72,35 @@ final class GGUFWriter: CheckpointWriter {
         guard next < tensors.count, let file else {
             throw FileError(path, "writing", found: "more tensors than declared", wanted: "\(tensors.count)")
         }
-        let (tensor, part) = (tensors[next], plan.parts[next])
-        let target = plan.targets[part.target]
+        let tensor = tensors[next]
         guard UInt64(data.count) == tensor.size,
-            ElementLayout.named(tensor.layout)?.byteCount(shape: tensor.shape) == data.count
+            plan.parts[next].isEmpty || ElementLayout.named(tensor.layout)?.byteCount(shape: tensor.shape) == data.count
         else {
             throw FileError(
                 path, "tensor \(FileError.quote(tensor.name))", found: "\(data.count) bytes",
                 wanted: "\(tensor.size), the size of \(tensor.layout) \(tensor.shape)")
         }
+        for part in plan.parts[next] { try append(part, of: tensor, data, to: file) }
+        next += 1
+    }
+
+    private func append(
+        _ part: GGUFPlan.Part, of tensor: TensorEntry, _ data: UnsafeRawBufferPointer, to file: ReplacementFile
+    ) throws(FileError) {
+        let target = plan.targets[part.target]
         let size = part.expert == nil ? target.size : target.size / max(1, target.shape[0])
         var offset = dataStart + target.offset + (part.expert ?? 0) * size
         let rows = max(1, tensor.shape.first ?? 1)
         let columns = tensor.shape.reduce(1, *) / rows
+        let moves = part.rows != nil || part.isTransposed
         // Some megabytes at a time, so that a large tensor needs no copy of itself.
-        let step = part.heads > 0 ? rows : max(1, (4 << 20) / max(1, columns))
+        let step = moves ? rows : max(1, (4 << 20) / max(1, columns))
         var row = 0
         while row < rows {
             let count = min(step, rows - row)
             let stride = data.count / rows
             let slice = UnsafeRawBufferPointer(rebasing: data[row * stride..<(row + count) * stride])
-            if tensor.layout == target.layout.id, part.heads == 0, part.addend == 0 {
+            if tensor.layout == target.layout.id, !moves, part.addend == 0 {
                 try file.write(slice, at: offset)
                 offset += slice.count
             } else {
@@ -102,7 +110,6 @@ final class GGUFWriter: CheckpointWriter {
             }
             row += count
         }
-        next += 1
     }
 
     private func converted(
@@ -111,15 +118,16 @@ final class GGUFWriter: CheckpointWriter {
     ) -> [UInt8] {
         var values = GGUFQuantizer.floats(data, layout, count: rows * columns)
         if part.addend != 0 { for i in values.indices { values[i] += part.addend } }
-        let width = part.heads > 0 ? rows / part.heads : 0
-        if width > 1, width % 2 == 0, width * part.heads == rows {
+        if part.isTransposed {
             let plain = values
             for row in 0..<rows {
-                // Pairs of neighbours there are two halves here.
-                let inner = row % width
-                let from = row - inner + inner % 2 * (width / 2) + inner / 2
-                for column in 0..<columns { values[row * columns + column] = plain[from * columns + column] }
+                for column in 0..<columns { values[column * rows + row] = plain[row * columns + column] }
             }
+        }
+        if let order = part.rows {
+            let plain = values
+            let width = plain.count / max(1, part.isTransposed ? columns : rows)
+            values = order.flatMap { plain[$0 * width..<($0 + 1) * width] }
         }
         return GGUFQuantizer.bytes(values, target)
     }
@@ -170,24 +178,27 @@ final class GGUFWriter: CheckpointWriter {
     private static func fileType(_ layout: String) -> Int64 {
         [
             "f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "bf16": 32, "q4_k": 15,
-            "q5_k": 17, "q6_k": 18,
+            "q5_k": 17, "q6_k": 18, "q2_k": 10, "q3_k": 12,
         ][layout] ?? 0
     }
 }
 
 extension GGUFArchitecture {
-    /// Those whose config.json has one place for each of GGUF's keys.
+    /// Those that a model's own config.json leads to: one for each of its types.
     static let writable: [GGUFArchitecture] = all.filter { architecture in
-        let others = [
-            "mistral3", "internlm2", "baichuan", "minicpm", "qwen", "phi2", "glm4", "chatglm", "gpt2", "bert",
-            "stablelm", "seed_oss",
-            "ernie4_5", "deepseek", "deepseek2",
-        ]
-        return !others.contains(architecture.id)
+        !["mistral3", "baichuan", "phi2", "stablelm", "seed_oss", "ernie4_5", "deepseek"].contains(architecture.id)
+    }.map { architecture in
+        guard architecture.id == "internlm2" else { return architecture }
+        var own = GGUFArchitecture(
+            id: "internlm2", modelType: "internlm2", className: "InternLM2ForCausalLM", names: GGUFNames.internlm2,
+            permutes: true)
+        own.constants = ["hidden_act": "silu"]
+        return own
     }
 
-    /// Mistral's files say that they are Llama's, which they are to the letter.
+    /// Mistral's files say that they are Llama's, which they are to the letter; DeepSeek V3's that they are V2's.
     static func writable(_ type: String) -> GGUFArchitecture? {
-        writable.first { $0.modelType == (type == "mistral" ? "llama" : type) }
+        let same = ["mistral": "llama", "deepseek_v3": "deepseek_v2"]
+        return writable.first { $0.modelType == same[type] ?? type }
     }
 }
