@@ -119,6 +119,7 @@ let rooms: [Target] = [
     .target(
         name: "Bench", dependencies: ["Ceilings", "Graph", "Host", "JSON"], path: "Sources/Bench", exclude: ["Ceilings"]
     ),
+    room("Console", ["Files", "JSON"]),
     room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
     room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
@@ -146,7 +147,8 @@ let rooms: [Target] = [
     .executableTarget(
         name: "martlet",
         dependencies: [
-            "Bench", "Conformance", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON", "Model",
+            "Bench", "Conformance", "Console", "Data", "Export", "Files", "Foreign", "Graph", "Host", "Hub", "JSON",
+            "Model",
             "PluginAPI",
             "PluginKit", "Serving", "Template", "Training", "YAML",
         ],
@@ -184,7 +186,7 @@ let shared: [Target] = [
 /// One test target a room, and one for each folder of Plugins/.
 let tests: [Target] = [
     .testTarget(
-        name: "ModelTests", dependencies: ["Graph", "Host", "JSON", "Model"], path: "Tests/ModelTests"),
+        name: "ModelTests", dependencies: ["Files", "Graph", "Host", "JSON", "Model"], path: "Tests/ModelTests"),
     .testTarget(
         name: "TrainingTests", dependencies: ["Data", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/TrainingTests"),
@@ -216,6 +218,7 @@ let tests: [Target] = [
         // Each plugin brings its own entry; the tests call the formats and not the entries.
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "CommandTests", path: "Tests/CommandTests"),
+    .testTarget(name: "ConsoleTests", dependencies: ["Console"], path: "Tests/ConsoleTests"),
     .testTarget(
         name: "EnginesTests", dependencies: ["EnginesNative", "JSON", "PluginKit"], path: "Tests/EnginesTests"),
     .target(name: "FuzzHooks", path: "Tests/Fuzz/Hooks"),

@@ -15,6 +15,12 @@ package final class TextService {
         _ model: Model, runners: ModelRunnerService, engine: String = "native", options: JSONObject = JSONObject(),
         components: any ComponentSource
     ) throws {
+        guard model.shape.head != nil else {
+            throw ModelError(
+                .unsupported,
+                "a model of the family \(model.family.id) without a language-model head writes no text; martlet score --task \(model.task.rawValue) gives what it has",
+                at: model.path)
+        }
         self.model = model
         var all = runners.lend(model).object ?? JSONObject()
         for (key, value) in options { all[key] = value }

@@ -83,7 +83,7 @@ struct Arguments {
             return flag
         }
         let near = nearest(name, in: flags.flatMap { [$0.name] + $0.aliases })
-        let hint = near.map { "; did you mean --\($0)?" } ?? ""
+        let hint = near.map { "; did you mean --\($0)" } ?? ""
         throw UsageError("unknown flag --\(spelled)\(hint)")
     }
 

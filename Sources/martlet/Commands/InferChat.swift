@@ -5,6 +5,10 @@ import Serving
 
 /// The conversation on a terminal.
 enum InferChat {
+    private static let commands = [
+        "/help", "/clear", "/system", "/history", "/retry", "/undo", "/set", "/multi", "/single", "/save", "/quit",
+    ]
+
     private static let help = """
         /help              this list
         /clear             forget the conversation
@@ -12,11 +16,13 @@ enum InferChat {
         /history           the conversation so far
         /retry             answer the last question again
         /undo              take the last question and its answer back
-        /set NAME VALUE    temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens, seed
+        /set NAME VALUE    temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty,
+                           max_new_tokens, seed
         /multi, /single    messages of several lines, ended by a line with # alone; or of one line
         /save FILE         write the conversation as JSON messages
         /quit              end; so does Ctrl-D
-        A line that ends in \\ goes on in the next. Ctrl-C stops an answer.
+        A line that ends in \\ goes on in the next, as does one that Alt-Enter ends; pasted lines stay together.
+        Arrows move and bring back what was written before. Ctrl-C stops an answer.
         """
 
     static func run(_ arguments: Arguments, _ service: TextService, _ settings: GenerationSettings) throws {
@@ -24,8 +30,9 @@ enum InferChat {
         let session = try ChatSession(service, settings: settings, system: arguments.text("system"))
         session.variables = InferCommand.variables(arguments)
         var isMultiline = false
+        let input = ChatInput(commands: commands)
         Terminal.line("\(service.model.path): /help lists the commands, Ctrl-C stops an answer, /quit ends.")
-        while let text = read("> ", isMultiline: isMultiline) {
+        while let text = input.message("> ", isMultiline: isMultiline) {
             let words = text.split(separator: " ", maxSplits: 1).map(String.init)
             let rest = words.count > 1 ? words[1] : ""
             switch words.first ?? "" {
@@ -58,7 +65,8 @@ enum InferChat {
 
     /// Continues texts, one after the other.
     private static func complete(_ service: TextService, _ settings: GenerationSettings) throws {
-        while let text = read("raw> ", isMultiline: false) {
+        let input = ChatInput(commands: ["/quit"])
+        while let text = input.message("raw> ", isMultiline: false) {
             if text.isEmpty { continue }
             if text == "/quit" { return }
             Interrupt.reset()
@@ -79,35 +87,6 @@ enum InferChat {
         }
     }
 
-    /// One message; nil at the end of the input.
-    private static func read(_ prompt: String, isMultiline: Bool) -> String? {
-        Interrupt.reset()
-        Terminal.write(prompt)
-        var lines: [String] = []
-        while true {
-            guard let line = Terminal.readLine() else {
-                // A read that Ctrl-C ended starts a new line; the end of the input ends the conversation.
-                guard Interrupt.wasAsked else {
-                    Terminal.line("")
-                    return lines.isEmpty ? nil : lines.joined(separator: "\n")
-                }
-                Interrupt.reset()
-                Terminal.write("\n" + prompt)
-                lines = []
-                continue
-            }
-            if isMultiline {
-                if line == "#" { return lines.joined(separator: "\n") }
-                if lines.isEmpty, line.hasPrefix("/") || line == "single-line" { return line }
-                lines.append(line)
-            } else if line.hasSuffix("\\") {
-                lines.append(String(line.dropLast()))
-            } else {
-                return (lines + [line]).joined(separator: "\n")
-            }
-        }
-    }
-
     private static func set(_ text: String, _ settings: inout GenerationSettings) {
         let words = text.split(separator: " ").map(String.init)
         guard words.count == 2 else { return Terminal.line("wanted /set NAME VALUE") }
@@ -117,6 +96,8 @@ enum InferChat {
         case ("top_p", let value?, _): settings.topP = value
         case ("min_p", let value?, _): settings.minP = value
         case ("repetition_penalty", let value?, _): settings.repetitionPenalty = value
+        case ("presence_penalty", let value?, _): settings.presencePenalty = value
+        case ("frequency_penalty", let value?, _): settings.frequencyPenalty = value
         case ("top_k", _, let value?): settings.topK = value
         case ("max_new_tokens", _, let value?): settings.maximumTokens = value
         case ("seed", _, let value?): settings.seed = value
