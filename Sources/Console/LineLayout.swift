@@ -1,13 +1,13 @@
 /// How a prompt and a text stand on a terminal of so many columns: what is written, and where the cursor goes.
-struct LineLayout {
-    private(set) var output = ""
-    private(set) var rows = 1
-    private(set) var cursor = (row: 0, column: 0)
+package struct LineLayout {
+    package private(set) var output = ""
+    package private(set) var rows = 1
+    package private(set) var cursor = (row: 0, column: 0)
     private var column = 0
     private let columns: Int
 
-    /// - Parameter hint: Columns that later lines are set in by, so that they stand below the first one's text.
-    init(prompt: String, _ buffer: LineBuffer, columns: Int) {
+    /// Later lines are set in, so that they stand below the first one's text.
+    package init(prompt: String, _ buffer: LineBuffer, columns: Int) {
         self.columns = max(4, columns)
         for character in prompt { put(character) }
         let indent = column < self.columns / 2 ? column : 0
@@ -43,7 +43,7 @@ struct LineLayout {
     }
 
     /// Columns of a character, after Unicode's East Asian Width (UAX 11): wide scripts and emoji take two, marks none.
-    static func width(_ character: Character) -> Int {
+    package static func width(_ character: Character) -> Int {
         guard let scalar = character.unicodeScalars.first else { return 0 }
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark, .format, .control: return 0

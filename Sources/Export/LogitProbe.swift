@@ -37,10 +37,22 @@ package struct LogitProbe: Sendable {
         }
     }
 
-    /// Logits of a model on the probe's texts, to be compared with another's once this model is gone from memory.
+    /// Logits of a model on the probe's texts, to be compared with another's once this model is gone from memory; an encoder's
+    /// are its states.
     package func logits(_ model: Model) throws -> [[Float]] {
+        if model.task == .embedding, let part = model.shape.parts.first {
+            let runner = SequenceRunner(model)
+            return try sequences.map { ids in
+                try runner.run([ids]) { [try model.family.build(part, in: $0, $1)[0]] }[0]
+            }
+        }
         let scorer = Scorer(model)
         return try sequences.map { try scorer.logits($0) }
+    }
+
+    /// How many numbers `logits` gives of each token.
+    package static func width(_ model: Model) -> Int {
+        model.task == .embedding ? model.shape.hidden : model.shape.vocabulary
     }
 
     package func compare(_ first: [[Float]], _ second: [[Float]], vocabulary: Int) throws -> Difference {

@@ -110,6 +110,7 @@ import Testing
         atEachLevel { _ in
             var shape = mk_rope_shape(
                 tokens: tokens, heads: heads, width: width, pairs: pairs, x_stride: 0, y_stride: 0,
+                frequency_stride: 0,
                 interleaved: interleaved, inverse: false, scale: 1.5)
             var y = x
             mk_rope(nil, x, positions, axis, frequencies, &y, &shape)

@@ -7,22 +7,30 @@ final class PseudoTerminal {
     /// Everything that the program has written.
     private(set) var output = ""
 
+    /// TIOCSPTLCK, TIOCGPTN and POSIX_SPAWN_SETSID of Linux, which Glibc's module leaves out.
+    private static let unlock: UInt = 0x4004_5431, name: UInt = 0x8004_5430
+    private static let newSession: Int16 = 0x80
+
     init?(_ arguments: [String], environment: [String]) {
-        let master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)
-        guard master >= 0, grantpt(master) == 0, unlockpt(master) == 0, let slave = ptsname(master) else { return nil }
+        let master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        var number: Int32 = 0
+        var isLocked: Int32 = 0
+        guard master >= 0, ioctl(master, Self.unlock, &isLocked) == 0, ioctl(master, Self.name, &number) == 0 else {
+            return nil
+        }
         var size = winsize(ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0)
         _ = ioctl(master, UInt(TIOCSWINSZ), &size)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         // The leader of a new session that opens a terminal has it as its own.
-        posix_spawn_file_actions_addopen(&actions, 0, slave, O_RDWR, 0)
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/pts/\(number)", O_RDWR, 0)
         posix_spawn_file_actions_adddup2(&actions, 0, 1)
         posix_spawn_file_actions_adddup2(&actions, 0, 2)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSID))
+        posix_spawnattr_setflags(&attributes, Self.newSession)
         var process: pid_t = 0
         let words = arguments.map { strdup($0) } + [nil]
         let settings = environment.map { strdup($0) } + [nil]

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Console
+import Console
 
 /// Bytes of a terminal as keys, in whatever pieces they come.
 @Suite struct KeyTests {

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import Console
+import Console
 
 /// Editing a line, how it stands on the screen, and what was written before.
 @Suite struct LineTests {

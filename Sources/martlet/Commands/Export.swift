@@ -123,7 +123,7 @@ enum ExportCommand: Command {
             var options = model.options
             options.dense = nil
             let written = try Model(path: path, options: options, components: registry)
-            let difference = try probe.compare(logits, probe.logits(written), vocabulary: model.shape.vocabulary)
+            let difference = try probe.compare(logits, probe.logits(written), vocabulary: LogitProbe.width(model))
             return (difference.relative, tolerance ?? 0.1, "of the logits' spread")
         }
     }

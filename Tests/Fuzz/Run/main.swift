@@ -24,6 +24,13 @@ func seconds() -> Double {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
+/// Ends the program once it has used so many seconds of the processor, or ten minutes have passed; 0 = never.
+func limit(_ seconds: Int) {
+    var timer = itimerval(it_interval: timeval(), it_value: timeval(tv_sec: seconds, tv_usec: 0))
+    setitimer(__itimer_which_t(ITIMER_PROF.rawValue), &timer, nil)
+    alarm(seconds > 0 ? 600 : 0)
+}
+
 func say(_ text: String) {
     print(text)
     fflush(nil)
@@ -46,14 +53,14 @@ let place = try FuzzPlace(Registry(.standard()), directory: keep)
 /// Time and memory of one input, and whether it was taken.
 func measure(_ target: FuzzTarget, _ input: Seed, _ place: FuzzPlace) -> (time: Double, peak: Int, outcome: String) {
     var outcome = "accepted"
-    // What hangs is killed by the signal.
-    alarm(30)
+    // What hangs is killed by the signal: seconds of the processor, as other programs may be in the way.
+    limit(30)
     let start = seconds()
     fuzz_memory_begin()
     do { try target.run(input, place) } catch { outcome = "\(error)" }
     let peak = fuzz_memory_peak()
     let time = seconds() - start
-    alarm(0)
+    limit(0)
     return (time, Int(peak), outcome)
 }
 
