@@ -5,7 +5,10 @@ final class PseudoTerminal {
     private let master: Int32
     private let process: pid_t
     /// Everything that the program has written.
-    private(set) var output = ""
+    private var bytes: [UInt8] = []
+    /// Bytes up to the end of what was waited for last.
+    private(set) var seen = 0
+    var output: String { String(decoding: bytes, as: UTF8.self) }
 
     /// TIOCSPTLCK, TIOCGPTN and POSIX_SPAWN_SETSID of Linux, which Glibc's module leaves out.
     private static let unlock: UInt = 0x4004_5431, name: UInt = 0x8004_5430
@@ -55,15 +58,28 @@ final class PseudoTerminal {
         _ = write(master, bytes, bytes.count)
     }
 
-    /// Reads until `text` has come that was not there before; false after `seconds`.
+    /// Reads until `text` has come behind what was waited for before; false after `seconds`.
     @discardableResult func wait(for text: String, seconds: Double = 60) -> Bool {
-        let start = output.endIndex
+        let wanted = Array(text.utf8)
         let deadline = now() + seconds
         while true {
-            if output[start...].contains(text) { return true }
+            var at = seen
+            while at + wanted.count <= bytes.count {
+                if bytes[at] == wanted[0], bytes[at..<(at + wanted.count)].elementsEqual(wanted) {
+                    seen = at + wanted.count
+                    return true
+                }
+                at += 1
+            }
             guard now() < deadline, read(milliseconds: 200) != nil else { return false }
         }
     }
+
+    /// Waits until a line is asked for.
+    func waitForPrompt() { wait(for: "\u{1B}[?2004h") }
+
+    /// What came from a byte on, up to what was waited for last.
+    func text(from start: Int) -> String { String(decoding: bytes[start..<seen], as: UTF8.self) }
 
     /// The exit status, once the program has ended; nil after `seconds`.
     func end(seconds: Double = 60) -> Int32? {
@@ -80,10 +96,10 @@ final class PseudoTerminal {
     private func read(milliseconds: Int32) -> Int? {
         var waiting = pollfd(fd: master, events: Int16(POLLIN), revents: 0)
         guard poll(&waiting, 1, milliseconds) > 0 else { return 0 }
-        var bytes = [UInt8](repeating: 0, count: 65536)
-        let count = Glibc.read(master, &bytes, bytes.count)
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        let count = Glibc.read(master, &chunk, chunk.count)
         guard count > 0 else { return nil }
-        output += String(decoding: bytes[..<count], as: UTF8.self)
+        bytes += chunk[..<count]
         return count
     }
 

@@ -25,10 +25,12 @@ package struct SequenceInputs {
         typeIDs = hasTypes ? ints("type_ids", tokens) : .none
     }
 
-    private init() { (ids, positions, segments, lengths, typeIDs, features) = (.none, .none, .none, .none, .none, .none) }
+    private init() {
+        (ids, positions, segments, lengths, typeIDs, features) = (.none, .none, .none, .none, .none, .none)
+    }
 
     /// For parts that read no text.
-    static let none = SequenceInputs()
+    static var none: SequenceInputs { SequenceInputs() }
 
     /// The lengths of whole sequences within `segments`, for their tokens.
     package static func lengths(_ segments: [Int32]) -> [Int32] {
