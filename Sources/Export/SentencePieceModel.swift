@@ -10,8 +10,7 @@ struct SentencePieceModel {
     /// - Parameter document: The file's `tokenizer.ggml.*`; nil for vocabularies of other kinds.
     init?(_ document: JSON) {
         func entry(_ name: String) -> JSON? { document["tokenizer.ggml." + name] }
-        guard let model = entry("model")?.string, ["llama", "t5"].contains(model), let tokens = entry("tokens")?.array
-        else { return nil }
+        guard entry("model")?.string == "llama", let tokens = entry("tokens")?.array else { return nil }
         let scores = entry("scores")?.array ?? [], types = entry("token_type")?.array ?? []
         var hasBytes = false
         for (id, token) in tokens.enumerated() {
@@ -26,7 +25,8 @@ struct SentencePieceModel {
             add(1, piece.bytes)
         }
         var trainer = SentencePieceModel()
-        trainer.add(3, model == "t5" ? 1 : 2)
+        // BPE.
+        trainer.add(3, 2)
         trainer.add(4, tokens.count)
         trainer.add(35, hasBytes ? 1 : 0)
         for (field, name) in [(40, "unknown"), (41, "bos"), (42, "eos"), (43, "padding")] {
@@ -35,11 +35,7 @@ struct SentencePieceModel {
         }
         add(2, trainer.bytes)
         var normalizer = SentencePieceModel()
-        let map = (entry("precompiled_charsmap")?.array ?? []).compactMap {
-            $0.int.map { UInt8(truncatingIfNeeded: $0) }
-        }
-        normalizer.add(1, Array((map.isEmpty ? "identity" : "nmt_nfkc").utf8))
-        if !map.isEmpty { normalizer.add(2, map) }
+        normalizer.add(1, Array("identity".utf8))
         normalizer.add(3, entry("add_space_prefix")?.bool ?? true ? 1 : 0)
         normalizer.add(4, entry("remove_extra_whitespaces")?.bool ?? false ? 1 : 0)
         normalizer.add(5, 1)
@@ -51,8 +47,8 @@ struct SentencePieceModel {
         config = [
             "bos_token": piece("bos_token_id"), "eos_token": piece("eos_token_id"),
             "unk_token": piece("unknown_token_id"),
-            "pad_token": piece("padding_token_id"), "add_bos_token": entry("add_bos_token") ?? .bool(model == "llama"),
-            "add_eos_token": entry("add_eos_token") ?? .bool(model == "t5"), "legacy": false,
+            "pad_token": piece("padding_token_id"), "add_bos_token": entry("add_bos_token") ?? true,
+            "add_eos_token": entry("add_eos_token") ?? false, "legacy": false,
             "clean_up_tokenization_spaces": false,
         ]
     }

@@ -37,7 +37,7 @@ import Testing
         return try bytes(written, matrix)
     }
 
-    @Test(arguments: ["f16", "bf16", "q8_0", "q6_k", "q5_1", "q5_0", "q4_1", "q4_0", "q3_k"])
+    @Test(arguments: ["f16", "bf16", "q8_0", "q6_k", "q5_1", "q5_0", "q4_1", "q4_0"])
     func blocksAreThoseOfTheReference(
         layout: String
     ) throws {
@@ -46,7 +46,9 @@ import Testing
     }
 
     /// Sums in another order than the reference's choose another of two fits that are as good.
-    @Test(arguments: ["q2_k", "q4_k", "q5_k"]) func theErrorOfFittedBlocksIsThatOfTheReference(layout: String) throws {
+    @Test(arguments: ["q2_k", "q3_k", "q4_k", "q5_k"]) func theErrorOfFittedBlocksIsThatOfTheReference(layout: String)
+        throws
+    {
         let reference = try Safetensors(path: Self.goldens + "/quantized/gguf.safetensors")
         let source = Self.floats(try Self.bytes(reference, "source"))
         func error(_ bytes: [UInt8]) -> Float {
@@ -68,6 +70,7 @@ import Testing
     /// Values of q2_K, q4_K and q5_K blocks, by the format's description (ggml-common.h).
     private static func decoded(_ bytes: [UInt8], _ layout: String) -> [Float] {
         if layout == "q2_k" { return decodedTwoBits(bytes) }
+        if layout == "q3_k" { return decodedThreeBits(bytes) }
         let hasFifthBits = layout == "q5_k"
         let size = hasFifthBits ? 176 : 144
         return (0..<bytes.count / size).flatMap { index -> [Float] in
@@ -90,6 +93,20 @@ import Testing
         }
     }
 
+    private static func decodedThreeBits(_ bytes: [UInt8]) -> [Float] {
+        (0..<bytes.count / 110).flatMap { index -> [Float] in
+            let block = Array(bytes[index * 110..<(index + 1) * 110])
+            let d = HalfFloat.float(UInt16(block[108]) | UInt16(block[109]) << 8)
+            return (0..<256).map { i in
+                let part = i / 16
+                let low = part < 8 ? block[96 + part] & 15 : block[88 + part] >> 4
+                let scale = Int(low | (block[104 + part % 4] >> UInt8(part / 4 * 2) & 3) << 4) - 32
+                let step = Int(block[32 + i / 128 * 32 + i % 32] >> UInt8(i % 128 / 32 * 2) & 3)
+                return d * Float(scale * (block[i % 32] >> UInt8(i / 32) & 1 == 1 ? step : step - 4))
+            }
+        }
+    }
+
     private static func decodedTwoBits(_ bytes: [UInt8]) -> [Float] {
         (0..<bytes.count / 84).flatMap { index -> [Float] in
             let block = Array(bytes[index * 84..<(index + 1) * 84])
@@ -103,7 +120,7 @@ import Testing
 
     @Test(arguments: [
         "llama", "llama-bias", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma", "phi3", "olmo2", "minicpm",
-        "gpt2", "bert", "bert-classifier", "qwen", "chatglm", "chatglm4", "deepseek_v2", "deepseek_v2-lite",
+        "bert", "bert-classifier", "qwen", "chatglm", "chatglm4", "deepseek_v2", "deepseek_v2-lite",
         "deepseek_v3", "glm4",
     ])
     func aModelReadsBackAsItWas(variant: String) throws {
@@ -123,15 +140,7 @@ import Testing
                     $0.name == tensor.name || $0.name.hasSuffix("." + tensor.name)
                         || tensor.name.hasSuffix("." + $0.name)
                 }, "\(tensor.name)")
-            if read.shape != tensor.shape {
-                // GPT-2's matrices are kept the other way round.
-                #expect(variant == "gpt2" && read.shape == tensor.shape.reversed(), "\(tensor.name)")
-                let found = Self.floats(try Self.bytes(written, read.name))
-                let wanted = Self.floats(try Self.bytes(source, tensor.name))
-                let (rows, columns) = (tensor.shape[0], tensor.shape[1])
-                #expect((0..<found.count).allSatisfy { found[$0] == wanted[$0 % rows * columns + $0 / rows] })
-                continue
-            }
+            #expect(read.shape == tensor.shape, "\(tensor.name)")
             let found = Self.floats(try Self.bytes(written, read.name)).map { $0 + Float(read.addend) }
             let wanted = Self.floats(try Self.bytes(source, tensor.name))
             let order = Self.order(rows: tensor.shape[0], heads: read.permutedHeads)
@@ -149,9 +158,10 @@ import Testing
             "scoring_func", "first_k_dense_replace", "type_vocab_size",
         ] {
             guard let wanted = config[key], !wanted.isNull else { continue }
-            #expect(described?[key] == wanted, "\(key)")
+            #expect(described?[key] == wanted || described?[key]?.double == wanted.double, "\(key)")
         }
-        #expect(described?["rope_theta"]?.double == config["rope_theta"]?.double)
+        guard let theta = config["rope_theta"]?.double else { return }
+        #expect(described?["rope_theta"]?.double == theta)
     }
 
     /// InternLM2's packed projection comes apart: groups of queries, then a key and a value.

@@ -16,7 +16,7 @@ import Testing
     @Test(arguments: [
         "llama", "llama-bias", "llama-rope-llama3", "llama-rope-linear", "llama-tied", "mistral", "mixtral", "qwen2",
         "qwen2-yarn", "qwen3",
-        "qwen3_moe", "gemma", "phi3", "olmo", "olmo2", "olmoe", "starcoder2", "cohere", "minicpm", "gpt2", "internlm2",
+        "qwen3_moe", "gemma", "phi3", "olmo", "olmo2", "olmoe", "starcoder2", "cohere", "minicpm", "internlm2",
         "qwen", "chatglm", "chatglm4", "deepseek_v2", "deepseek_v2-lite", "deepseek_v3", "glm4",
     ])
     func aGGUFFileAnswersAsTransformersDid(variant: String) throws {

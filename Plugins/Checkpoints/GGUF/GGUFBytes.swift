@@ -33,7 +33,6 @@ struct GGUFBytes {
     private mutating func add(_ value: JSON, _ type: GGUFValueType) {
         switch type {
         case .string: add(value.string ?? "")
-        case .u8: add(UInt8(truncatingIfNeeded: value.int ?? 0))
         case .bool: add(UInt8(value.bool == true ? 1 : 0))
         case .f32: add(Float(value.double ?? 0))
         case .i32: add(Int32(clamping: value.int ?? 0))
@@ -47,7 +46,6 @@ struct GGUFBytes {
         if value.string != nil { return .string }
         if value.bool != nil { return .bool }
         if key.hasSuffix("token_type") { return .i32 }
-        if key.hasSuffix("charsmap") { return .u8 }
         let fractions = [
             "scores", "freq_base", "freq_base_swa", "epsilon", "softcapping", "scale", "factor", "clamp_kqv",
             "multiplier",

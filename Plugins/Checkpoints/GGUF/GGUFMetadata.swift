@@ -121,7 +121,8 @@ struct GGUFMetadata {
     static func ropeTensors(_ config: JSON, _ path: String) throws(FileError) -> [RopeTensor] {
         let scaling = scaling(config)
         switch scalingType(scaling) {
-        case "default", "linear", "yarn": return []
+        // Dynamic NTK changes nothing within the trained length, and the file says no longer one.
+        case "default", "dynamic", "linear", "yarn": return []
         case "longrope", "su":
             return ["long", "short"].map { length in
                 RopeTensor(

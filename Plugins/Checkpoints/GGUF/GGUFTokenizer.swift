@@ -34,13 +34,13 @@ enum GGUFTokenizer {
             let pieces = try SentencePieces(model)
             vocabulary.add(pieces)
             if let document { vocabulary.addSpecials(document) }
-            out = [("tokenizer.ggml.model", pieces.isUnigram ? "t5" : "llama")] + vocabulary.keys(scores: true)
-            out.append(("tokenizer.ggml.add_space_prefix", .bool(pieces.addsDummyPrefix)))
-            if pieces.isUnigram {
-                out.append(("tokenizer.ggml.remove_extra_whitespaces", .bool(pieces.removesExtraSpaces)))
-                let map = pieces.map.map { JSON.int(Int64($0)) }
-                if !map.isEmpty { out.append(("tokenizer.ggml.precompiled_charsmap", .array(map))) }
+            guard !pieces.isUnigram else {
+                throw FileError(
+                    model, "trainer_spec.model_type", found: "unigram", wanted: "BPE",
+                    fix: "GGUF files with such pieces are not written; write safetensors.")
             }
+            out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
+            out.append(("tokenizer.ggml.add_space_prefix", .bool(pieces.addsDummyPrefix)))
         } else if let document, document["model"]?["byte_fallback"]?.bool == true {
             // The same pieces joined in the order of the merges: a piece's score is minus its merge's rank.
             vocabulary.add(document)
@@ -65,7 +65,7 @@ enum GGUFTokenizer {
             }
         }
         let before = settings["add_bos_token"]?.bool ?? frame.map { $0.before != nil } ?? (out[0].1 == "llama")
-        let after = settings["add_eos_token"]?.bool ?? frame.map { $0.after != nil } ?? (out[0].1 == "t5")
+        let after = settings["add_eos_token"]?.bool ?? frame.map { $0.after != nil } ?? false
         out.append(("tokenizer.ggml.add_bos_token", .bool(before)))
         out.append(("tokenizer.ggml.add_eos_token", .bool(after)))
         return out

@@ -186,7 +186,8 @@ final class GGUFWriter: CheckpointWriter {
 extension GGUFArchitecture {
     /// Those that a model's own config.json leads to: one for each of its types.
     static let writable: [GGUFArchitecture] = all.filter { architecture in
-        !["mistral3", "baichuan", "phi2", "stablelm", "seed_oss", "ernie4_5", "deepseek"].contains(architecture.id)
+        !["mistral3", "baichuan", "gpt2", "phi2", "stablelm", "seed_oss", "ernie4_5", "deepseek"].contains(
+            architecture.id)
     }.map { architecture in
         guard architecture.id == "internlm2" else { return architecture }
         var own = GGUFArchitecture(

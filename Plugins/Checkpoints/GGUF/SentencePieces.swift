@@ -11,9 +11,6 @@ struct SentencePieces {
 
     private(set) var pieces: [Piece] = []
     private(set) var addsDummyPrefix = true
-    private(set) var removesExtraSpaces = true
-    /// The normalizer's map of strings; empty for none.
-    private(set) var map: [UInt8] = []
     /// Texts are cut by the pieces' probabilities, and not by merging.
     private(set) var isUnigram = true
 
@@ -32,15 +29,10 @@ struct SentencePieces {
                             if field.number == 3, case .number(let type) = field.value { isUnigram = type == 1 }
                         }
                     case (3, .bytes(let bytes)):
-                        // normalizer_spec
+                        // normalizer_spec.add_dummy_prefix
                         var inner = Fields(bytes, path: path)
                         while let field = try inner.next() {
-                            switch (field.number, field.value) {
-                            case (2, .bytes(let bytes)): map = Array(bytes)
-                            case (3, .number(let flag)): addsDummyPrefix = flag != 0
-                            case (4, .number(let flag)): removesExtraSpaces = flag != 0
-                            default: continue
-                            }
+                            if field.number == 3, case .number(let flag) = field.value { addsDummyPrefix = flag != 0 }
                         }
                     default: continue
                     }

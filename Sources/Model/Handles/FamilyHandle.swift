@@ -1,4 +1,4 @@
-package import Graph
+internal import Graph
 package import JSON
 internal import PluginAPI
 internal import PluginKit
