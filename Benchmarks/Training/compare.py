@@ -1,6 +1,6 @@
 """PyTorch bf16 + transformers + peft against martlet train, in turn, in one run on one machine.
 
-    python compare.py BUILD MODELS TASK [PREFIX …]    BUILD: folder of martlet and kernelbench; MODELS: where make_model.py wrote
+    python compare.py BUILD MODELS TASK [PREFIX …]    BUILD: folder of martlet; MODELS: where make_model.py wrote
                                                       the shapes; TASK: lora-1x512 | lora-4x256 | dpo-2x256 | full-1x512;
                                                       PREFIX: a command that runs each part alone, such as `flock lock`
 
@@ -10,7 +10,6 @@ the first), the ratio, each one's share of the bf16 peak, and the peak resident 
 import json
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -32,9 +31,9 @@ def run(*command):
 
 
 def peak(build, prefix):
-    """10⁹ operations a second on registers: what kernelbench divides by."""
-    found = [re.search(r"([\d.]+) Gop/s +([\d.]+) %", line) for line in run(*prefix, build / "kernelbench", 2, "forward bf16")]
-    return statistics.median(float(m[1]) / float(m[2]) * 100 for m in found if m)
+    """10⁹ operations a second in bf16 on registers, as `martlet bench ops` measures it beside its ops."""
+    rows = [json.loads(line) for line in run(*prefix, build / "martlet", "bench", "ops", "--json", "--filter", "linear bf16 bf16")]
+    return statistics.median(row["rate"] / row["share"] for row in rows if row.get("ceiling") == "bf16")
 
 
 def main(build, models, task, *prefix):

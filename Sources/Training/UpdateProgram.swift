@@ -29,6 +29,7 @@ final class UpdateProgram {
         self.normBuffers = normBuffers
 
         let graph = Graph()
+        graph.sharesSingleNumbers = true
         var scalars: [String: DeviceBuffer] = [:]
         var buffers: [Value: DeviceBuffer] = [:]
         func scalar(_ name: String) throws -> Value {

@@ -74,10 +74,13 @@ enum CommandLineTool {
             throw UsageError(
                 "found \(arguments.positional.count) operands; usage: martlet \(here) [flags] \(command.operands)")
         }
-        guard arguments.bool("dry_run") else { return try command.run(arguments) }
-        var plan = Plan(arguments, command: here)
-        try command.plan(&plan)
-        plan.show()
+        if arguments.bool("dry_run") {
+            var plan = Plan(arguments, command: here)
+            try command.plan(&plan)
+            return plan.show()
+        }
+        try command.run(arguments)
+        if arguments.bool("profile") { ProfileReport(Session.profile).show(asJSON: arguments.bool("json")) }
     }
 
     private static var overview: String {

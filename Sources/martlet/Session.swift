@@ -48,7 +48,13 @@ enum Session {
         Flag("bnb_4bit_quant_type", .text, "nf4 or fp4", default: "nf4"),
         Flag("bnb_4bit_use_double_quant", .boolean, "Quantize the scales too", default: "true"),
         Flag("device", .text, "Device plugin to run on", aliases: ["device_map"]),
+        Flag(
+            "profile", .boolean, "Say at the end what each op took and its share of the machine's peak",
+            default: "false"),
     ]
+
+    /// What ops took, with `--profile`.
+    static let profile = RunProfile()
 
     /// - Parameters:
     ///   - path: The files, where they are known already.
@@ -64,7 +70,12 @@ enum Session {
         options.dense = try dense(arguments)
         options.device = arguments.text("device").map { String($0.prefix { $0 != ":" }) }
         options.quantizer = try quantizer(arguments, registry, otherwise: quantizes ? "bnb" : nil)
-        return try Model(path: try path ?? modelPath(arguments, registry), options: options, components: registry)
+        let model = try Model(path: try path ?? modelPath(arguments, registry), options: options, components: registry)
+        if arguments.bool("profile") {
+            model.device.profile = profile
+            model.device.fallback?.profile = profile
+        }
+        return model
     }
 
     /// The layout that `--torch_dtype` names.

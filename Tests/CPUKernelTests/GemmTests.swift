@@ -15,7 +15,7 @@ import Testing
         var cases: [Case] = []
         let sizes = [
             (1, 1, 1), (0, 3, 2), (3, 0, 2), (3, 4, 0), (13, 33, 7), (12, 32, 64), (5, 17, 259), (29, 70, 521),
-            (100, 1, 9),
+            (100, 1, 9), (130, 8, 70), (41, 16, 300), (97, 11, 64),
         ]
         for (m, n, k) in sizes {
             for flags in 0..<4 {
@@ -24,6 +24,9 @@ import Testing
             cases.append(Case(m: m, n: n, k: k, alpha: 0.5, beta: -2))
         }
         cases.append(Case(m: 1030, n: 40, k: 20, transposeA: true))
+        // Few columns, as they lie and turned round.
+        cases.append(Case(m: 61, n: 5, k: 90, transposeB: true, alpha: 0.5, beta: -2))
+        cases.append(Case(m: 61, n: 5, k: 90, transposeA: true, alpha: 0.5, beta: -2))
         return cases
     }()
 
@@ -98,6 +101,12 @@ import Testing
         #expect(
             Self.run(item, factors: MK_ACTIVATION_F32, threads: threads).c
                 == Self.run(item, factors: MK_ACTIVATION_F32, threads: 1).c)
+        for transposeA in [false, true] {
+            let few = Case(m: 130, n: 8, k: 600, transposeA: transposeA)
+            #expect(
+                Self.run(few, factors: MK_ACTIVATION_BF16, threads: threads).c
+                    == Self.run(few, factors: MK_ACTIVATION_BF16, threads: 1).c)
+        }
     }
 
     @Test func batchesEqualSingleProducts() {

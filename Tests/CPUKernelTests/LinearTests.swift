@@ -116,8 +116,8 @@ struct RandomWeight {
         let (rows, columns) = (weight.pointee.rows, weight.pointee.columns)
         var dx = [Float](repeating: .nan, count: tokens * columns)
         withPool(threads: threads) { pool in
-            let intact = withScratch(mk_linear_backward_input_scratch_bytes(weight, tokens, activation, threads)) {
-                mk_linear_backward_input(pool, dy, rows, tokens, weight, activation, &dx, columns, $0)
+            let intact = withScratch(mk_linear_backward_input_scratch_bytes(weight, tokens, activation, 0, threads)) {
+                mk_linear_backward_input(pool, dy, rows, tokens, weight, nil, activation, false, &dx, columns, $0)
             }
             #expect(intact)
         }

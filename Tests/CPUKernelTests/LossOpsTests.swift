@@ -18,7 +18,7 @@ import Testing
                 return withUnsafePointer(to: &weight) { weight in
                     var form = mk_label_form(
                         tokens: tokens, head: weight, bias: bias.baseAddress, scale: 0.7, softcap: softcap,
-                        activation: MK_ACTIVATION_F32, hits: nil)
+                        activation: MK_ACTIVATION_F32, hits: nil, slopes: nil)
                     return body(&form)
                 }
             }
@@ -119,6 +119,44 @@ import Testing
                 #expect(zip(dhead, dw).allSatisfy { abs(Double($0) - $1) < 1e-5 })
                 #expect(zip(dbias, db).allSatisfy { abs(Double($0) - $1) < 1e-5 })
                 return dhidden + dhead + dbias
+            }
+            #expect(results[0] == results[1])
+        }
+    }
+
+    /// Over two tiles of words, the label in either of them, and one token that is all but sure of its label.
+    @Test(arguments: [Float(0), 3]) func slopesAreTheGradientsOfLogProbabilities(_ softcap: Float) {
+        var random = Seeded(state: 47)
+        let head = random.floats(Self.vocabulary * Self.width), bias = random.floats(Self.vocabulary)
+        var hidden = random.floats(Self.tokens * Self.width)
+        for i in 0..<Self.width { hidden[i] = 4 * head[Int(Self.labels[0]) * Self.width + i] }
+        let (h64, w64, b64) = (hidden.map(Double.init), head.map(Double.init), bias.map(Double.init))
+        var wanted = h64.map { _ in 0.0 }
+        for (t, label) in Self.labels.enumerated() where label >= 0 {
+            let row = logits(h64, w64, b64, softcap: Double(softcap), token: t), top = row.max() ?? 0
+            let total = top + log(row.reduce(0) { $0 + exp($1 - top) })
+            for (word, s) in row.enumerated() {
+                let slope = softcap > 0 ? 1 - (s / Double(softcap)) * (s / Double(softcap)) : 1
+                let g = ((word == Int(label) ? 1 : 0) - exp(s - total)) * slope * 0.7
+                for i in 0..<Self.width { wanted[t * Self.width + i] += g * w64[word * Self.width + i] }
+            }
+        }
+        atEachLevel { _ in
+            let results = [1, 3].map { threads -> [Float] in
+                var logp = [Float](repeating: 9, count: Self.tokens), lse = logp, slopes = hidden
+                withForm(head, bias, softcap: softcap, tokens: Self.tokens) { form in
+                    slopes.withUnsafeMutableBufferPointer { slopes in
+                        form.slopes = slopes.baseAddress
+                        withPool(threads: threads) { pool in
+                            #expect(
+                                withScratch(mk_label_logprobs_scratch_bytes(pool, &form)) {
+                                    mk_label_logprobs(pool, hidden, Self.labels, &logp, &lse, nil, &form, $0)
+                                })
+                        }
+                    }
+                }
+                #expect(zip(slopes, wanted).allSatisfy { abs(Double($0) - $1) < 1e-5 })
+                return slopes
             }
             #expect(results[0] == results[1])
         }

@@ -10,6 +10,16 @@ extension Examples {
             let (t, k, n) = (draw.size(), draw.size(), draw.size())
             return Example([.floats([t, n]), .floats([n, k])])
         },
+        "low_rank_linear": { draw in
+            let (t, k, n, r) = (draw.size(), draw.size(), draw.size(), draw.size())
+            return Example([
+                .floats([t, k]), .floats([n, k]), .floats([t, r]), .floats([n, r]), draw.coin() ? .floats([n]) : .none,
+            ])
+        },
+        "low_rank_linear_backward_input": { draw in
+            let (t, k, n, r) = (draw.size(), draw.size(), draw.size(), draw.size())
+            return Example([.floats([t, n]), .floats([n, k]), .floats([t, r]), .floats([r, k])])
+        },
         "matmul": { draw in
             let (m, k, n) = (draw.size(), draw.size(), draw.size())
             let batches = (0..<draw.int(0..<3)).map { _ in draw.few() }
@@ -39,8 +49,8 @@ extension Examples {
                 [.floats([t, w]), .floats([v, w]), .ints([t], labels), draw.coin() ? .floats([v]) : .none],
                 [
                     ("scale", .float(draw.coin() ? 1 : 0.25)), ("softcap", .float(draw.coin() ? 0 : 3)),
-                    ("entropy", .bool(draw.coin())),
-                ], losses: [[0], [0, 1, 2], [2]][draw.int(0..<3)])
+                    ("entropy", .bool(draw.coin())), ("slopes", .bool(draw.coin())),
+                ], differentiable: draw.coin() ? nil : [0], losses: [[0], [0, 1, 2], [2]][draw.int(0..<3)])
         },
     ]
 

@@ -90,4 +90,61 @@ import Graph
         #expect(results[0] == results[1])
         #expect(sizes[1] * 2 < sizes[0], "\(sizes)")
     }
+
+    @Test func aProductIsWrittenOverABoundValueWithoutACopy() throws {
+        let graph = Graph()
+        let (dy, x) = (graph.input("dy", ValueType([30, 9])), graph.input("x", ValueType([30, 7])))
+        let over = graph.input("over", ValueType([9, 7]))
+        let product = try graph.emit("matmul", [dy, x], [("transpose_a", .bool(true))])[0]
+        // One that reads what it is written over must not be written there.
+        let (square, turned) = (graph.input("square", ValueType([9, 9])), graph.input("turned", ValueType([9, 9])))
+        let power = try graph.emit("matmul", [square, turned])[0]
+        var random = Seeded(4)
+        var values: [Value: [Double]] = [:]
+        for value in [dy, x, square, turned] { values[value] = random.numbers(graph.type(value).count) }
+        let wanted = try Bench.shared.run(graph, [product, power], values)
+        try Bench.shared.with(threads: 2) {
+            let device = try Bench.shared.device("cpu")
+            let program = try Program(
+                graph, outputs: [], updates: [(product, over), (power, square)], device: device,
+                arena: SharedArena(device: device))
+            #expect(program.stepCount == 3)
+            var buffers: [Value: DeviceBuffer] = [over: try device.allocate(4 * 63)]
+            for (value, elements) in values { buffers[value] = try device.upload(elements, .f32) }
+            try program.run { buffers[$0] }
+            for (value, wanted) in zip([over, square], wanted) {
+                let found = try #require(buffers[value]).read(Float.self, count: wanted.count)
+                expectClose(found.map(Double.init), wanted, 1e-6, "\(value)")
+            }
+        }
+    }
+
+    @Test func aSumWaitsInTheMemoryThatItIsWrittenTo() throws {
+        let graph = Graph()
+        let (dy, x) = (graph.input("dy", ValueType([30, 90])), graph.input("x", ValueType([30, 70])))
+        let over = graph.input("over", ValueType([90, 70]))
+        let first = try graph.emit("matmul", [dy, x], [("transpose_a", .bool(true))])[0]
+        let between = try graph.emit("sum", [graph.emit("matmul", [x, x], [("transpose_b", .bool(true))])[0]])[0]
+        let second = try graph.emit(
+            "matmul", [graph.emit("mul", [dy, between])[0], x], [("transpose_a", .bool(true))])[0]
+        let total = try graph.emit("add", [first, second])[0]
+        // Gathering over what is there must read it first.
+        let gathered = try graph.emit("add", [over, total])[0]
+        var random = Seeded(5)
+        var values: [Value: [Double]] = [:]
+        for value in [dy, x, over] { values[value] = random.numbers(graph.type(value).count) }
+        for value in [total, gathered] {
+            let wanted = try Bench.shared.run(graph, [value], values)[0]
+            try Bench.shared.with(threads: 2) {
+                let device = try Bench.shared.device("cpu")
+                let program = try Program(
+                    graph, outputs: [], updates: [(value, over)], device: device, arena: SharedArena(device: device))
+                var buffers: [Value: DeviceBuffer] = [:]
+                for (value, elements) in values { buffers[value] = try device.upload(elements, .f32) }
+                try program.run { buffers[$0] }
+                let found = try #require(buffers[over]).read(Float.self, count: wanted.count)
+                expectClose(found.map(Double.init), wanted, 1e-5, "\(value)")
+            }
+        }
+    }
 }

@@ -354,10 +354,17 @@ def shapes():
             stride=list(stride), padding=list(padding), dilation=list(dilation))
 
 
+def adapted():
+    add("products", "low_rank_linear", "low_rank_linear", [rand(5, 24), rand(17, 24), rand(5, 3), rand(17, 3), rand(17)],
+        lambda x, w, low, up, b: F.linear(x, w, b) + F.linear(low, up))
+    add("products", "low_rank_linear-backward", "low_rank_linear_backward_input",
+        [rand(5, 17), rand(17, 24), rand(5, 3), rand(3, 24)], lambda dy, w, low, down: dy @ w + low @ down)
+
+
 def main():
     torch.set_num_threads(1)
     for group in (elementwise, reductions, norms, ropes, attentions, losses, products, rows, convolutions, shapes,
-                  ropes_of_each_token):
+                  ropes_of_each_token, adapted):
         group()
     OUT.mkdir(parents=True, exist_ok=True)
     for group, tensors in GROUPS.items():

@@ -36,7 +36,7 @@ private struct ElementwiseStep {
             throw PluginError(
                 .invalid, "the program has \(names.count) ops and \(operands.count) operands", at: step.name)
         }
-        code = try names.enumerated().map { i, name in
+        let written = try names.enumerated().map { i, name in
             guard let (op, swaps) = instructions[name] else {
                 throw PluginError(.unsupported, "no instruction computes \"\(name)\"", at: step.name)
             }
@@ -49,7 +49,38 @@ private struct ElementwiseStep {
             out.value = Float(values[i])
             return out
         }
-        outputRegisters = isProgram ? step.ints("outputs") : [count]
+        (code, outputRegisters) = Self.packed(
+            written, inputs: count, outputs: isProgram ? step.ints("outputs") : [count])
+    }
+
+    /// The program with as few registers as it can do with: a result takes one that nothing reads any more, so that what is
+    /// in use stays in the first-level cache. Inputs keep theirs.
+    private static func packed(
+        _ code: [mk_ew_instruction], inputs: Int, outputs: [Int]
+    ) -> (code: [mk_ew_instruction], outputs: [Int]) {
+        var lastRead = [Int](repeating: -1, count: Int(MK_EW_REGISTERS))
+        for (i, one) in code.enumerated() { for register in [one.a, one.b, one.c] { lastRead[Int(register)] = i } }
+        for output in outputs where lastRead.indices.contains(output) { lastRead[output] = code.count }
+        var place = Array(0..<Int(MK_EW_REGISTERS))
+        var free: [Int] = []
+        var next = inputs
+        let moved = code.enumerated().map { i, one in
+            var out = one
+            (out.a, out.b, out.c) = (UInt8(place[Int(one.a)]), UInt8(place[Int(one.b)]), UInt8(place[Int(one.c)]))
+            for register in Set([one.a, one.b, one.c].map(Int.init)).sorted()
+            where register >= inputs && lastRead[register] == i {
+                free.append(place[register])
+            }
+            let to = Int(one.to)
+            if to >= inputs {
+                place[to] = free.popLast() ?? next
+                if place[to] == next { next += 1 }
+                if lastRead[to] < i { free.append(place[to]) }
+            }
+            out.to = UInt8(place[to])
+            return out
+        }
+        return (moved, outputs.map { place.indices.contains($0) ? place[$0] : $0 })
     }
 }
 

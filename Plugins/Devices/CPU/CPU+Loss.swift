@@ -32,19 +32,22 @@ let lossBuilders: [String: KernelBuilder] = [
             var pool = pool
             return overForms(step, 1) { head in
                 var form = form(step, first: 0, head: head)
+                // Sizes alone count here.
+                if step.bool("slopes") { form.slopes = UnsafeMutablePointer(bitPattern: 64) }
                 return mk_label_logprobs_scratch_bytes(&pool, &form)
             }
         }) { step in
             let (hidden, head, labels) = (try step.place(input: 0), try step.place(input: 1), try step.place(input: 2))
             let bias = step.optionalPlace(input: 3)
-            let outputs = try (0..<4).map { try step.place(output: $0) }
+            let outputs = try (0..<5).map { try step.place(output: $0) }
             let (rows, columns, tokens) = (step.shape(1)[0], step.shape(1)[1], step.shape(0)[0])
-            let (wantsEntropy, scratch) = (step.bool("entropy"), step.scratchPlace)
+            let (wantsEntropy, wantsSlopes, scratch) = (step.bool("entropy"), step.bool("slopes"), step.scratchPlace)
             return { run in
                 var weight = run.weight(head, rows: rows, columns: columns)
                 withUnsafePointer(to: &weight) { weight in
                     var form = form(step, first: 0, head: weight, bias: run.floats(bias))
                     form.hits = run.floats(outputs[3])
+                    if wantsSlopes { form.slopes = run.floats(outputs[4]) }
                     if !wantsEntropy { mk_fill(run.pool, run.floats(outputs[2]), 0, tokens) }
                     mk_label_logprobs(
                         run.pool, run.floats(hidden), run.ints(labels), run.floats(outputs[0]), run.floats(outputs[1]),

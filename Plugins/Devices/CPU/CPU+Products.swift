@@ -53,7 +53,7 @@ let productBuilders: [String: KernelBuilder] = [
         scratch: { step, pool in
             let kind = activation(step, weight: 1, backward: true)
             return overForms(step, 1) {
-                mk_linear_backward_input_scratch_bytes($0, step.shape(0).first ?? 0, kind, pool.threads)
+                mk_linear_backward_input_scratch_bytes($0, step.shape(0).first ?? 0, kind, 0, pool.threads)
             }
         }) { step in
             let (dy, w, dx) = (try step.place(input: 0), try step.place(input: 1), try step.place(output: 0))
@@ -62,7 +62,43 @@ let productBuilders: [String: KernelBuilder] = [
             return { run in
                 var weight = run.weight(w, rows: rows, columns: columns)
                 mk_linear_backward_input(
-                    run.pool, run.floats(dy), rows, tokens, &weight, kind, run.floats(dx), columns, run.raw(scratch))
+                    run.pool, run.floats(dy), rows, tokens, &weight, nil, kind, false, run.floats(dx), columns,
+                    run.raw(scratch))
+            }
+        },
+    "low_rank_linear": KernelBuilder(
+        scratch: { step, pool in
+            let (kind, tokens, rank) = (activation(step, weight: 1), step.shape(0).first ?? 0, step.shape(2).last ?? 0)
+            return overForms(step, 1) { mk_linear_low_rank_scratch_bytes($0, tokens, kind, rank, pool.threads) }
+        }) { step in
+            let (x, w, y) = (try step.place(input: 0), try step.place(input: 1), try step.place(output: 0))
+            let (low, up, bias) = (try step.place(input: 2), try step.place(input: 3), step.optionalPlace(input: 4))
+            let (tokens, columns, rows, rank) = (step.shape(0)[0], step.shape(0)[1], step.shape(1)[0], step.shape(2)[1])
+            let (kind, scratch) = (activation(step, weight: 1), step.scratchPlace)
+            return { run in
+                var weight = run.weight(w, rows: rows, columns: columns)
+                var beside = mk_low_rank(rank: rank, low: run.floats(low), up: run.floats(up), is_along_columns: false)
+                mk_linear_low_rank(
+                    run.pool, run.floats(x), columns, tokens, &weight, run.floats(bias), &beside, kind, run.floats(y),
+                    rows, run.raw(scratch))
+            }
+        },
+    "low_rank_linear_backward_input": KernelBuilder(
+        scratch: { step, pool in
+            let kind = activation(step, weight: 1, backward: true)
+            let (tokens, rank) = (step.shape(0).first ?? 0, step.shape(2).last ?? 0)
+            return overForms(step, 1) { mk_linear_backward_input_scratch_bytes($0, tokens, kind, rank, pool.threads) }
+        }) { step in
+            let (dy, w, dx) = (try step.place(input: 0), try step.place(input: 1), try step.place(output: 0))
+            let (low, down) = (try step.place(input: 2), try step.place(input: 3))
+            let (tokens, rows, columns, rank) = (step.shape(0)[0], step.shape(1)[0], step.shape(1)[1], step.shape(2)[1])
+            let (kind, scratch) = (activation(step, weight: 1, backward: true), step.scratchPlace)
+            return { run in
+                var weight = run.weight(w, rows: rows, columns: columns)
+                var beside = mk_low_rank(rank: rank, low: run.floats(low), up: run.floats(down), is_along_columns: true)
+                mk_linear_backward_input(
+                    run.pool, run.floats(dy), rows, tokens, &weight, &beside, kind, false, run.floats(dx), columns,
+                    run.raw(scratch))
             }
         },
     "matmul": KernelBuilder(

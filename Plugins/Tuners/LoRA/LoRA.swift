@@ -100,11 +100,12 @@ struct LoRA: Tuner {
     func apply(_ g: GraphBuilder, _ site: Site, _ trained: [Tensor], training: Bool) -> Tensor {
         let scale = scale(site, trained)
         let x = training ? g.dropout(site.x, probability: dropout) : site.x
-        var low = g.matmul(g.matmul(x, trained[0], transposeB: true), trained[1], transposeB: true)
-        if start == .principal {
-            low = low - g.matmul(g.matmul(site.x, trained[2], transposeB: true), trained[3], transposeB: true)
+        // Scaled where there are fewest numbers; then it is a product beside the weight's, which the graph joins.
+        func product(_ x: Tensor, _ down: Tensor, _ up: Tensor) -> Tensor {
+            g.matmul(scale * g.matmul(x, down, transposeB: true), up, transposeB: true)
         }
-        let tuned = site.y + scale * low
+        var tuned = site.y + product(x, trained[0], trained[1])
+        if start == .principal { tuned = tuned - product(site.x, trained[2], trained[3]) }
         guard usesDoRA else { return tuned }
         let norm = g.detach(adaptedNorm(g, site, trained))
         return tuned * (trained[trained.count - 2] / norm)

@@ -87,6 +87,15 @@ package final class Graph {
     private var nextStream = 0
     /// Plugins' ops that are being decomposed, outermost first.
     private var decompositions: [String] = []
+    /// Whether a node of one number that is there already stands for another like it: for graphs that ask for the same again with
+    /// each of many tensors, such as an optimizer's.
+    package var sharesSingleNumbers = false
+    private struct SharedNode: Hashable {
+        let op: String
+        let inputs: [Value]
+        let attributes: Attributes
+    }
+    private var shared: [SharedNode: [Value]] = [:]
     /// The first failure of a build through the C interface.
     package var failure: GraphError?
 
@@ -268,11 +277,15 @@ package final class Graph {
                 throw GraphError(
                     .invalid, "the result would have \(deep.shape.count) axes, wanted at most \(ValueType.mostAxes)")
             }
+            let isShared = sharesSingleNumbers && results.allSatisfy { $0.count == 1 }
+            let key = SharedNode(op: op.name, inputs: inputs, attributes: checked)
+            if isShared, let known = shared[key] { return known }
             let values = results.map { add($0, producer: nodes.count) }
             nodes.append(
                 Node(
                     op: op, inputs: inputs, outputs: values, attributes: checked,
                     block: openBlocks[openBlocks.count - 1]))
+            if isShared { shared[key] = values }
             return values
         } catch {
             let names = inputs.compactMap { parameter($0)?.name }
@@ -286,6 +299,28 @@ package final class Graph {
         let values = node.outputs.map { add(type($0), producer: nodes.count) }
         nodes.append(Node(op: node.op, inputs: inputs, outputs: values, attributes: node.attributes, block: node.block))
         return values
+    }
+
+    /// Sets a flag of the node that computes `value`, by which its other outputs may take another shape: what a gradient asks
+    /// of the forward pass.
+    func setFlag(_ flag: String, ofProducerOf value: Value) throws(GraphError) {
+        let index = producers[value.index]
+        guard index >= 0 else { return }
+        let node = nodes[index]
+        try replace(
+            index, by: node.op, node.inputs, node.attributes.pairs.filter { $0.0 != flag } + [(flag, .bool(true))])
+    }
+
+    /// Lets another op compute a node's outputs; its inputs must be computed before the node.
+    func replace(
+        _ index: Int, by op: Op, _ inputs: [Value], _ attributes: [(String, AttributeValue)]
+    ) throws(GraphError) {
+        let node = nodes[index]
+        let checked = try Attributes(attributes, rules: op.attributes)
+        let known = inputs.map { $0.isNone ? nil : type($0) }
+        let results = try op.infer(Op.Inference(types: known, attributes: checked, op: op))
+        for (output, type) in zip(node.outputs, results) { types[output.index] = type }
+        nodes[index] = Node(op: op, inputs: inputs, outputs: node.outputs, attributes: checked, block: node.block)
     }
 
     /// Changes how a parameter's elements are stored; before the graph is made ready for a device.

@@ -15,9 +15,9 @@ private func checkScale(_ context: Op.Inference) throws(GraphError) {
 
 private let labelLogprobsOp = Op(
     "label_logprobs",
-    "log softmax(logits)[label] with logits = scale · hidden headᵀ + bias, soft-capped; 0 for label -100. Also log Σ e^logits, with `entropy` the entropy (else 0), and 1 where no logit is above the label's (else 0)",
+    "log softmax(logits)[label] with logits = scale · hidden headᵀ + bias, soft-capped; 0 for label -100. Also log Σ e^logits, with `entropy` the entropy (else 0), 1 where no logit is above the label's (else 0), and with `slopes` d logp / d hidden",
     inputs: ["hidden [T, W]", "head [V, W]", "labels i32 [T]", "bias [V]"], optional: 1,
-    attributes: logitRules + [.optional("entropy", .bool(false))],
+    attributes: logitRules + [.optional("entropy", .bool(false)), .optional("slopes", .bool(false))],
     infer: { context throws(GraphError) in
         let hidden = try context.float(0, rank: 2)
         let head = try context.float(1, rank: 2)
@@ -26,10 +26,16 @@ private let labelLogprobsOp = Op(
         if context.has(3) { try context.expect(3, [head[0]]) }
         try checkScale(context)
         let tokens = ValueType([hidden[0]])
-        return [tokens, tokens, tokens, tokens]
+        return [tokens, tokens, tokens, tokens, ValueType(context.attributes.bool("slopes") ? hidden : [0])]
     },
     gradient: { d in
         try d.onlyFirst(3)
+        // Each token's gradient is a multiple of one that the forward pass gets with one product more. A head's is not.
+        if !d.wants(1), !d.wants(3), d.outputs[1] == nil, d.outputs[2] == nil {
+            try d.graph.setFlag("slopes", ofProducerOf: d.y)
+            let factors = try d.emit("reshape", d.dy, with: [("shape", .ints([d.shape(d.dy)[0], 1]))])
+            return [try d.emit("mul", d.node.outputs[4], factors), nil, nil, nil]
+        }
         let entropy = d.attributes.bool("entropy") ? d.outputs[2] : nil
         let tokens = d.shape(d.input(2))
         let dlogp = try d.outputs[0] ?? d.graph.constant([Float](repeating: 0, count: tokens[0]), tokens)
@@ -39,13 +45,14 @@ private let labelLogprobsOp = Op(
                 dlogp, d.input(0), d.input(1), d.input(2), d.node.outputs[1], d.input(3), d.outputs[1] ?? .none,
                 entropy ?? .none, entropy == nil ? .none : d.node.outputs[2],
             ],
-            d.attributes.pairs.filter { $0.0 != "entropy" }
+            d.attributes.pairs.filter { !["entropy", "slopes"].contains($0.0) }
                 + [("head_gradient", .bool(d.wants(1))), ("bias_gradient", .bool(d.wants(3)))])
         return [out[0], d.wants(1) ? out[1] : nil, nil, d.wants(3) ? out[2] : nil]
     },
     reference: { context throws(GraphError) in
         let logits = LogitReference(context, hidden: 0, head: 1, bias: 3)
         var (logp, lse, entropy, hits): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
+        var slopes = context.outputs[4].zeros
         for (t, label) in context.ints(2).enumerated() {
             let row = logits.row(t)
             let total = logSumExp(row)
@@ -55,8 +62,12 @@ private let labelLogprobsOp = Op(
             entropy.append(
                 isLabel && context.attributes.bool("entropy") ? total - row.reduce(0) { $0 + exp($1 - total) * $1 } : 0)
             hits.append(isLabel && row[label] == row.max() ? 1 : 0)
+            guard isLabel, !slopes.isEmpty else { continue }
+            for (v, slope) in logits.slopes(row, total, label: label).enumerated() {
+                for i in 0..<logits.width { slopes[t * logits.width + i] += slope * logits.head[v * logits.width + i] }
+            }
         }
-        return [logp, lse, entropy, hits]
+        return [logp, lse, entropy, hits, slopes]
     })
 
 private let labelLogprobsBackwardOp = Op(
@@ -139,5 +150,10 @@ private struct LogitReference {
     /// d capped logit / d dot product, from the capped logit.
     func slope(_ capped: Double) -> Double {
         softcap > 0 ? scale * (1 - (capped / softcap) * (capped / softcap)) : scale
+    }
+
+    /// d log-probability of the label / d dot product with each word of the head, from a row of logits.
+    func slopes(_ row: [Double], _ logSum: Double, label: Int) -> [Double] {
+        row.enumerated().map { v, capped in slope(capped) * ((v == label ? 1 : 0) - exp(capped - logSum)) }
     }
 }

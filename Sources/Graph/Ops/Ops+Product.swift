@@ -1,6 +1,7 @@
 /// Matrix products: over weights of any layout, and over plain values.
 let productOps: [Op] = [
-    linearOp, linearBackwardInputOp, matmulOp, expertLinearOp, expertLinearBackwardInputOp, expertOuterOp,
+    linearOp, linearBackwardInputOp, lowRankLinearOp, lowRankLinearBackwardInputOp, matmulOp, expertLinearOp,
+    expertLinearBackwardInputOp, expertOuterOp,
 ]
 
 /// What a device may round the factors to: "auto", "float", "f32", "bf16" or "int8".
@@ -50,6 +51,66 @@ private let linearBackwardInputOp = Op(
         let k = context.shape(1)[1]
         let (dy, w) = (context.values(0), context.values(1))
         return [product(t, k, n, { dy[$0 * n + $1] }, { w[$0 * k + $1] }, { _ in 0 })]
+    })
+
+// MARK: With a product of low rank beside it, as adapters have it
+
+private let lowRankLinearOp = Op(
+    "low_rank_linear", "y = x wᵀ + low upᵀ + b, the factors of both products rounded alike",
+    inputs: ["x [T, K]", "weight [N, K]", "low [T, R]", "up [N, R]", "bias [N]"], optional: 1,
+    attributes: activationRule,
+    infer: { context throws(GraphError) in
+        let x = try context.float(0, rank: 2)
+        let w = try context.float(1, rank: 2)
+        let low = try context.float(2, rank: 2)
+        try context.expect(1, [w[0], x[1]])
+        try context.expect(2, [x[0], low[1]])
+        try context.expect(3, [w[0], low[1]])
+        if context.has(4) { try context.expect(4, [w[0]]) }
+        return [ValueType([x[0], w[0]])]
+    },
+    gradient: { d in
+        [
+            d.wants(0) ? try d.emit("linear_backward_input", d.dy, d.input(1), with: d.attributes.pairs) : nil,
+            d.wants(1) ? try d.emit("matmul", d.dy, d.input(0), with: [("transpose_a", .bool(true))]) : nil,
+            d.wants(2) ? try d.emit("matmul", d.dy, d.input(3)) : nil,
+            d.wants(3) ? try d.emit("matmul", d.dy, d.input(2), with: [("transpose_a", .bool(true))]) : nil,
+            d.wants(4) ? try d.emit("sum", d.dy, with: [("axes", .ints([0]))]) : nil,
+        ]
+    },
+    reference: { context throws(GraphError) in
+        let (t, k, n, r) = (context.shape(0)[0], context.shape(0)[1], context.shape(1)[0], context.shape(2)[1])
+        let (x, w, low, up) = (context.values(0), context.values(1), context.values(2), context.values(3))
+        let bias = context.has(4) ? context.values(4) : [Double](repeating: 0, count: n)
+        let first = product(t, n, k, { x[$0 * k + $1] }, { w[$1 * k + $0] }, { bias[$0] })
+        return [zip(first, product(t, n, r, { low[$0 * r + $1] }, { up[$1 * r + $0] }, { _ in 0 })).map { $0 + $1 }]
+    })
+
+private let lowRankLinearBackwardInputOp = Op(
+    "low_rank_linear_backward_input", "dx = dy w + low down, the factors of both products rounded alike",
+    inputs: ["dy [T, N]", "weight [N, K]", "low [T, R]", "down [R, K]"], attributes: activationRule,
+    infer: { context throws(GraphError) in
+        let dy = try context.float(0, rank: 2)
+        let w = try context.float(1, rank: 2)
+        let low = try context.float(2, rank: 2)
+        try context.expect(1, [dy[1], w[1]])
+        try context.expect(2, [dy[0], low[1]])
+        try context.expect(3, [low[1], w[1]])
+        return [ValueType([dy[0], w[1]])]
+    },
+    gradient: { d in
+        [
+            d.wants(0) ? try d.emit("linear", d.dy, d.input(1), with: d.attributes.pairs) : nil,
+            d.wants(1) ? try d.emit("matmul", d.input(0), d.dy, with: [("transpose_a", .bool(true))]) : nil,
+            d.wants(2) ? try d.emit("matmul", d.dy, d.input(3), with: [("transpose_b", .bool(true))]) : nil,
+            d.wants(3) ? try d.emit("matmul", d.input(2), d.dy, with: [("transpose_a", .bool(true))]) : nil,
+        ]
+    },
+    reference: { context throws(GraphError) in
+        let (t, n, k, r) = (context.shape(0)[0], context.shape(0)[1], context.shape(1)[1], context.shape(2)[1])
+        let (dy, w, low, down) = (context.values(0), context.values(1), context.values(2), context.values(3))
+        let first = product(t, k, n, { dy[$0 * n + $1] }, { w[$0 * k + $1] }, { _ in 0 })
+        return [zip(first, product(t, k, r, { low[$0 * r + $1] }, { down[$0 * k + $1] }, { _ in 0 })).map { $0 + $1 }]
     })
 
 /// out[m, n] = Σ a(m, i) b(i, n) + bias(n).

@@ -36,7 +36,10 @@ struct ElementwiseFusion {
             let feeding = Set(node.inputs.compactMap { groupOf[$0.index] }).filter { groups[$0].isOpen }
             if node.op.isElementwise {
                 let target = feeding.sorted().last { fits(node, groups[$0]) }
-                for group in feeding where group != target { close(group) }
+                for group in feeding.sorted() where group != target {
+                    if let target, merge(group, into: target, before: node) { continue }
+                    close(group)
+                }
                 join(index, node, target)
             } else {
                 for group in feeding.sorted() { close(group) }
@@ -49,10 +52,28 @@ struct ElementwiseFusion {
 
     private func fits(_ node: Node, _ group: Group) -> Bool {
         guard group.isOpen, graph.shape(node.outputs[0]) == group.shape else { return false }
-        let own = Set(group.members.map { graph.nodes[$0].outputs[0].index })
         // A member of another shape broadcast would have to be in memory first; members all have the group's shape.
-        let fresh = Set(node.inputs.map(\.index)).subtracting(own).subtracting(group.inputs.map(\.index))
-        return group.members.count + 1 + group.inputs.count + fresh.count <= Self.registers
+        return group.members.count + 1 + inputs(of: node, over: group.members, and: group.inputs).count
+            <= Self.registers
+    }
+
+    /// What a group over `members` reads when `node` joins it.
+    private func inputs(of node: Node, over members: [Int], and known: [Value]) -> Set<Int> {
+        Set((known + node.inputs).map(\.index)).subtracting(members.map { graph.nodes[$0].outputs[0].index })
+    }
+
+    /// Lets two open groups of one shape run as one, in which `node` has room too. Neither reads the other, or it would be
+    /// closed.
+    private mutating func merge(_ index: Int, into target: Int, before node: Node) -> Bool {
+        let (group, other) = (groups[index], groups[target])
+        let members = group.members + other.members
+        let read = inputs(of: node, over: members, and: group.inputs + other.inputs)
+        guard group.shape == other.shape, members.count + 1 + read.count <= Self.registers else { return false }
+        for input in group.inputs where !groups[target].inputs.contains(input) { groups[target].inputs.append(input) }
+        groups[target].members = members.sorted()
+        for member in group.members { groupOf[graph.nodes[member].outputs[0].index] = target }
+        groups[index].isOpen = false
+        return true
     }
 
     private mutating func join(_ index: Int, _ node: Node, _ target: Int?) {

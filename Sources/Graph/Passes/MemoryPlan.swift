@@ -43,6 +43,7 @@ package struct MemoryPlan {
             for value in step.inputs + step.outputs { lastUse[base(value.index)] = i }
         }
         for value in kept { lastUse[base(value.index)] = steps.count }
+        let targets = Self.extended(targets, graph: graph, steps, root: root, external: external, lastUse: lastUse)
 
         var arena = Arena()
         var dying: [[Int]] = Array(repeating: [], count: steps.count + 1)
@@ -56,8 +57,9 @@ package struct MemoryPlan {
             // What a step writes into a slot of the caller's has its place already.
             for output in step.outputs where !isView[i] && external[output.index] == nil {
                 let size = graph.type(output).byteCount
-                if let target = targets[output.index], let place = external[target], step.isElementwise,
-                    lastUse[target, default: -1] <= i
+                // Into the target at once, where nothing reads that any more; element by element the step itself may.
+                if let target = targets[output.index], let place = external[target],
+                    lastUse[target, default: -1] < i || step.isElementwise && lastUse[target] == i
                 {
                     places[output.index] = place
                     continue
@@ -100,6 +102,30 @@ package struct MemoryPlan {
             }
         }
         arenaBytes = arena.peak
+    }
+
+    /// Targets of the values that are to be written over an external one, and of those that these are then computed over: a sum
+    /// whose first part can wait in the target takes no other memory for it.
+    private static func extended(
+        _ targets: [Int: Int], graph: Graph, _ steps: [Step], root: [Int: (value: Int, offset: Int)],
+        external: [Int: Place], lastUse: [Int: Int]
+    ) -> [Int: Int] {
+        if targets.isEmpty { return targets }
+        var all = targets
+        var made: [Int: Int] = [:]
+        for (i, step) in steps.enumerated() { for output in step.outputs { made[output.index] = i } }
+        for (i, step) in steps.enumerated().reversed() where step.isElementwise {
+            for output in step.outputs {
+                guard let target = all[output.index], external[target] != nil else { continue }
+                let part = step.inputs.first { input in
+                    external[input.index] == nil && root[input.index] == nil && all[input.index] == nil
+                        && graph.type(input) == graph.type(output) && lastUse[input.index] == i
+                        && made[input.index].map { $0 > lastUse[target, default: -1] } ?? false
+                }
+                if let part { all[part.index] = target }
+            }
+        }
+        return all
     }
 
     /// For each step whether its output is a part of its input's memory, so that nothing runs. What is kept of the

@@ -1,7 +1,9 @@
 extension Graph {
     /// Inputs that take a weight in any layout, by op.
     private static let weightInputs: [String: Int] = [
-        "linear": 1, "linear_backward_input": 1, "embedding": 0, "label_logprobs": 1, "label_logprobs_backward": 2,
+        "linear": 1, "linear_backward_input": 1, "low_rank_linear": 1, "low_rank_linear_backward_input": 1,
+        "embedding": 0,
+        "label_logprobs": 1, "label_logprobs_backward": 2,
         "expert_linear": 2, "expert_linear_backward_input": 2,
     ]
 

@@ -10,6 +10,8 @@ package final class Device: @unchecked Sendable {
     package let name: String
     /// The device that runs what this one cannot.
     package let fallback: Device?
+    /// Gathers the time of each step of the programs that are made while it is set.
+    package var profile: RunProfile?
 
     package init(component: mt_component, index: Int = 0, fallback: Device? = nil) throws(GraphError) {
         guard let table = component.table else {

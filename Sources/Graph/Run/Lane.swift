@@ -11,6 +11,8 @@ final class Lane {
     /// Bound values that it reads or writes, by slot.
     let bound: Set<Int>
     private var programs: [CompiledSteps] = []
+    /// With a profile, what each program's one step is gathered under.
+    private var keys: [Int: RunProfile.Key] = [:]
     /// Copies of bound values whose buffers are another device's.
     private var mirrors: [Int: DeviceBuffer] = [:]
     private(set) var stepCount = 0
@@ -40,10 +42,18 @@ final class Lane {
             if bytes > largest?.bytes ?? -1 { largest = (step.name, bytes) }
         }
         programs.append(try CompiledSteps(storage, device: device, slots: slots))
+        if device.profile != nil { keys[programs.count - 1] = steps.first.map { .init($0.step, graph: graph) } }
         return programs.count - 1
     }
 
-    func run(_ program: Int, _ slots: [OpaquePointer?]) throws(GraphError) { try programs[program].run(slots) }
+    func run(_ program: Int, _ slots: [OpaquePointer?]) throws(GraphError) {
+        guard let profile = device.profile, let key = keys[program] else { return try programs[program].run(slots) }
+        let clock = ContinuousClock()
+        let start = clock.now
+        try programs[program].run(slots)
+        let time = (clock.now - start).components
+        profile.add(key, seconds: Double(time.seconds) + 1e-18 * Double(time.attoseconds))
+    }
 
     /// `buffer`'s contents in this lane's memory: the buffer itself, a weight taken over again, or a copy.
     func local(_ buffer: DeviceBuffer, for value: Value) throws(GraphError) -> DeviceBuffer {

@@ -71,6 +71,9 @@ package final class Program {
     ) throws(GraphError) {
         self.device = device
         let devices = [device] + (device.fallback.map { [$0] } ?? [])
+        if fuse {
+            try graph.joinLowRankProducts(keeping: outputs + updates.map(\.value)) { device.supports($0, graph: graph) }
+        }
         let single = graph.steps(for: outputs + updates.map(\.value), fuse: fuse)
         let steps = fuse ? graph.joiningSiblings(single) { device.supports($0, graph: graph) } : single
 
@@ -143,6 +146,8 @@ package final class Program {
             if lane != pendingLane { try flush() }
             pendingLane = lane
             pending.append((laneSteps[lane][at], lanes[lane].plan.scratch[at], scratch[lane][at]))
+            // What is timed by itself runs by itself.
+            if devices[lane].profile != nil { try flush() }
         }
         for event in partition.events {
             switch event {

@@ -24,7 +24,9 @@ public struct AdamStep: Sendable {
 
     /// m / (1 - β₁ᵗ) / (√(v / (1 - β₂ᵗ)) + ε), t being `step`.
     public func direction(_ g: GraphBuilder, _ m: Tensor, _ v: Tensor, step: Tensor) -> Tensor {
-        (m / g.oneMinusPower(beta1, step)) / (g.sqrt(v / g.oneMinusPower(beta2, step)) + epsilon)
+        // One number is divided into once, and not each element by it.
+        let (first, second) = (g.reciprocal(g.oneMinusPower(beta1, step)), g.reciprocal(g.oneMinusPower(beta2, step)))
+        return (m * first) / (g.sqrt(v * second) + epsilon)
     }
 }
 

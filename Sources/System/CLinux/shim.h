@@ -42,15 +42,6 @@ static inline size_t martlet_heap_in_use(void) {
     return info.uordblks + info.hblkhd;
 }
 
-/* Tells the processor that the thread polls. */
-static inline void martlet_spin_hint(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* Where a signal found a thread: its instruction and stack pointers, 0 where this is not known. */
 static inline void martlet_fault_place(const void *context, unsigned long *code, unsigned long *stack) {
     const ucontext_t *at = context;
@@ -75,6 +66,15 @@ static inline unsigned long martlet_stack_left(unsigned long stack) {
         end = page + 4096;
     }
     return end - stack;
+}
+
+/* Tells the processor that the thread polls. */
+static inline void martlet_spin_hint(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }
 
 static inline int martlet_rounding_mode(void) { return fegetround(); }

@@ -137,8 +137,8 @@ static void products(void) {
                 mk_linear(NULL, x, columns, tokens, &w, bias, activation, y, rows, s);
                 snprintf(name, sizeof name, "%s linear %zu %d", forms[i].name, tokens, a);
                 result(name, y, tokens * rows, a ? 1e-2 : 2e-6);
-                s = scratch(mk_linear_backward_input_scratch_bytes(&w, tokens, activation, 1));
-                mk_linear_backward_input(NULL, dy, rows, tokens, &w, activation, dx, columns, s);
+                s = scratch(mk_linear_backward_input_scratch_bytes(&w, tokens, activation, 0, 1));
+                mk_linear_backward_input(NULL, dy, rows, tokens, &w, NULL, activation, false, dx, columns, s);
                 snprintf(name, sizeof name, "%s backward %zu %d", forms[i].name, tokens, a);
                 result(name, dx, tokens * columns, a ? 1e-2 : 2e-6);
             }

@@ -5,6 +5,7 @@
 #define COPY_TILE 16384
 /// Side of the squares that a transpose goes by: 256 bytes on both sides.
 #define TRANSPOSE_TILE 64
+#define COPY_STREAM_BYTES ((size_t)24 << 20)
 
 void mk_cast(const mk_pool *pool, const void *from, mk_dtype from_type, void *to, mk_dtype to_type, size_t count) {
     int64_t one = 1, shape = (int64_t)count;
@@ -17,6 +18,7 @@ typedef struct {
     size_t rank, size, run, run_bytes, runs_per_index, runs;
     int64_t shape[MK_MAX_RANK], from_strides[MK_MAX_RANK], to_strides[MK_MAX_RANK];
     size_t column_tiles, row_tiles, tiles;
+    bool stream;  // the result would leave the cache anyway: store it past the cache
 } copy_job;
 
 static void offsets(const copy_job *job, size_t index, size_t rank, int64_t *from, int64_t *to) {
@@ -90,6 +92,7 @@ void mk_copy_nd(const mk_pool *pool, const void *from, mk_dtype from_type, const
     if (from_type == to_type && job.size == 4 && job.rank > 1 && job.to_strides[inner] == 1 && job.from_strides[inner - 1] == 1) {
         job.column_tiles = mk_ceil_div((size_t)job.shape[inner], TRANSPOSE_TILE);
         job.row_tiles = mk_ceil_div((size_t)job.shape[inner - 1], TRANSPOSE_TILE);
+        job.stream = count * job.size >= COPY_STREAM_BYTES;
         size_t outer = count / (size_t)(job.shape[inner] * job.shape[inner - 1]);
         mk_parallel(pool, outer * job.row_tiles * job.column_tiles, MK_PICK(copy_tile), &job);
         return;

@@ -13,6 +13,7 @@ static void MK_F(copy_tile)(void *arg, size_t index, size_t thread) {
     int64_t across = job->from_strides[job->rank - 1], down = job->to_strides[job->rank - 2];
     const float *from = (const float *)(const void *)job->from + from_at + (int64_t)row + (int64_t)column * across;
     float *to = (float *)(void *)job->to + to_at + (int64_t)row * down + (int64_t)column;
+    bool stream = job->stream && (uintptr_t)to % sizeof(vf) == 0 && down % VF == 0;
     for (size_t r = 0; r < rows; r += VF)
         for (size_t c = 0; c < columns; c += VF) {
             size_t height = mk_min(VF, rows - r), width = mk_min(VF, columns - c);
@@ -21,12 +22,20 @@ static void MK_F(copy_tile)(void *arg, size_t index, size_t thread) {
 #pragma clang loop unroll(full)
                 for (size_t i = 0; i < VF; i++) lines[i] = vload(from + (int64_t)(c + i) * across + (int64_t)r);
                 vtranspose(lines);
+                if (stream) {
 #pragma clang loop unroll(full)
-                for (size_t i = 0; i < VF; i++) vstore(to + (int64_t)(r + i) * down + (int64_t)c, lines[i]);
+                    for (size_t i = 0; i < VF; i++) __builtin_nontemporal_store(lines[i], (vf *)(to + (int64_t)(r + i) * down + (int64_t)c));
+                } else {
+#pragma clang loop unroll(full)
+                    for (size_t i = 0; i < VF; i++) vstore(to + (int64_t)(r + i) * down + (int64_t)c, lines[i]);
+                }
                 continue;
             }
             for (size_t i = 0; i < height; i++)
                 for (size_t j = 0; j < width; j++)
                     to[(int64_t)(r + i) * down + (int64_t)(c + j)] = from[(int64_t)(c + j) * across + (int64_t)(r + i)];
         }
+#if defined(__x86_64__)
+    if (stream) _mm_sfence();
+#endif
 }

@@ -244,12 +244,12 @@ MK_AVX512_DOT static void bf16_pack_lane_bf16(const uint16_t *source, size_t ld,
 }
 
 const gemm_tile gemm_avx512_f32 = {
-    .mr = rows_high, .nr = 2 * vector, .pair = 1, .depth = 256, .lane_bytes = 4,
+    .mr = rows_high, .nr = 2 * vector, .pair = 1, .depth = 512, .lane_bytes = 4,
     .kernel = f32_kernel, .pack_k = f32_pack_k, .pack_lane = f32_pack_lane,
 };
 
 const gemm_tile gemm_avx512_bf16 = {
-    .mr = rows_high, .nr = 2 * vector, .pair = 2, .depth = 512, .lane_bytes = 4,
+    .mr = rows_high, .nr = 2 * vector, .pair = 2, .depth = 1024, .lane_bytes = 4,
     .kernel = bf16_kernel, .pack_k = bf16_pack_k, .pack_lane = bf16_pack_lane,
     .pack_k_bf16 = bf16_pack_k_bf16, .pack_lane_bf16 = bf16_pack_lane_bf16,
 };

@@ -42,17 +42,22 @@ static size_t task_columns(const gemm_call *call) {
 
 static size_t chunk_rows(const gemm_call *call) { return mk_min(call->m, ROW_CHUNK); }
 
+// Packed steps of all depths of `call`'s two products.
+static size_t all_steps(const gemm_call *call) {
+    return mk_ceil_div(call->k, call->tile->pair) + mk_ceil_div(call->more_k, call->tile->pair);
+}
+
 // Bytes of A packed: all panels of a chunk, over all depths.
 static size_t packed_a_bytes(const gemm_call *call) {
     const gemm_tile *tile = call->tile;
-    return mk_ceil_div(chunk_rows(call), tile->mr) * tile->mr * mk_ceil_div(call->k, tile->pair) * tile->lane_bytes;
+    return mk_ceil_div(chunk_rows(call), tile->mr) * tile->mr * all_steps(call) * tile->lane_bytes;
 }
 
 static size_t packed_b_bytes(const gemm_call *call) {
     const gemm_tile *tile = call->tile;
     size_t columns = mk_ceil_div(task_columns(call), tile->nr) * tile->nr;
     size_t depth = mk_min(tile->depth, call->k);
-    return columns * mk_ceil_div(depth, tile->pair) * tile->lane_bytes;
+    return columns * (mk_ceil_div(depth, tile->pair) + mk_ceil_div(call->more_k, tile->pair)) * tile->lane_bytes;
 }
 
 // Rows of a weight turned to f32 on their way into B.
@@ -91,16 +96,18 @@ static void pack_a(void *arg, size_t index, size_t thread) {
     struct run *run = arg;
     const gemm_call *call = run->call;
     const gemm_tile *tile = call->tile;
-    size_t row = index * tile->mr, bytes = tile->mr * mk_ceil_div(call->k, tile->pair) * tile->lane_bytes;
-    pack_f32(tile, &call->a, run->first_row + row, mk_min(tile->mr, run->rows - row), 0, call->k, tile->mr,
-             run->a + index * bytes);
+    size_t row = index * tile->mr, lanes = mk_min(tile->mr, run->rows - row);
+    uint8_t *panel = run->a + index * tile->mr * all_steps(call) * tile->lane_bytes;
+    pack_f32(tile, &call->a, run->first_row + row, lanes, 0, call->k, tile->mr, panel);
+    if (call->more_k)
+        pack_f32(tile, &call->more_a, run->first_row + row, lanes, 0, call->more_k, tile->mr,
+                 panel + tile->mr * mk_ceil_div(call->k, tile->pair) * tile->lane_bytes);
 }
 
 static void pack_weight_along_k(const gemm_call *call, size_t column, size_t columns, size_t k0, size_t k, float *rows,
-                                uint8_t *to) {
+                                uint8_t *to, size_t panel_bytes) {
     const gemm_tile *tile = call->tile;
     const mk_weight *weight = call->b.weight;
-    size_t panel_bytes = tile->nr * mk_ceil_div(k, tile->pair) * tile->lane_bytes;
     for (size_t j = 0; j < columns; j += tile->nr, to += panel_bytes) {
         size_t row = call->b.first_row + column + j, lanes = mk_min(tile->nr, columns - j);
         if (weight->repacked && row % 16 == 0 && tile->nr <= 32) {
@@ -120,10 +127,9 @@ static void pack_weight_along_k(const gemm_call *call, size_t column, size_t col
 }
 
 static void pack_weight_along_lanes(const gemm_call *call, size_t column, size_t columns, size_t k0, size_t k,
-                                    float *rows, uint8_t *to) {
+                                    float *rows, uint8_t *to, size_t panel_bytes) {
     const gemm_tile *tile = call->tile;
     const mk_weight *weight = call->b.weight;
-    size_t panel_bytes = tile->nr * mk_ceil_div(k, tile->pair) * tile->lane_bytes;
     bool bf16 = tile->pack_lane_bf16 && weight->layout == MK_LAYOUT_BF16, f32 = weight->layout == MK_LAYOUT_F32;
     for (size_t d = 0; d < k; d += SLAB) {
         size_t depths = mk_min(SLAB, k - d), row = call->b.first_row + k0 + d;
@@ -150,16 +156,21 @@ static void pack_weight_along_lanes(const gemm_call *call, size_t column, size_t
     }
 }
 
-static void pack_b(const struct run *run, size_t column, size_t columns, size_t k0, size_t k, uint8_t *to, float *rows) {
+// Panels of some columns over depths k0 ..< k0 + k, and over the second product's depths behind the last of them.
+static void pack_b(const struct run *run, size_t column, size_t columns, size_t k0, size_t k, uint8_t *to, size_t panel_bytes,
+                   float *rows) {
     const gemm_call *call = run->call;
     const gemm_tile *tile = call->tile;
-    if (call->b.weight) {
-        (call->b.lane_contiguous ? pack_weight_along_lanes : pack_weight_along_k)(call, column, columns, k0, k, rows, to);
-        return;
-    }
-    size_t panel_bytes = tile->nr * mk_ceil_div(k, tile->pair) * tile->lane_bytes;
-    for (size_t j = 0; j < columns; j += tile->nr, to += panel_bytes)
-        pack_f32(tile, &call->b, column + j, mk_min(tile->nr, columns - j), k0, k, tile->nr, to);
+    if (call->b.weight)
+        (call->b.lane_contiguous ? pack_weight_along_lanes : pack_weight_along_k)(call, column, columns, k0, k, rows, to, panel_bytes);
+    else
+        for (size_t j = 0; j < columns; j += tile->nr)
+            pack_f32(tile, &call->b, column + j, mk_min(tile->nr, columns - j), k0, k, tile->nr, to + j / tile->nr * panel_bytes);
+    if (!call->more_k || k0 + k < call->k) return;
+    uint8_t *more = to + tile->nr * mk_ceil_div(k, tile->pair) * tile->lane_bytes;
+    for (size_t j = 0; j < columns; j += tile->nr)
+        pack_f32(tile, &call->more_b, column + j, mk_min(tile->nr, columns - j), 0, call->more_k, tile->nr,
+                 more + j / tile->nr * panel_bytes);
 }
 
 static void multiply(void *arg, size_t index, size_t thread) {
@@ -170,12 +181,13 @@ static void multiply(void *arg, size_t index, size_t thread) {
     size_t column = index / run->row_tasks * run->columns, columns = mk_min(run->columns, call->n - column);
     uint8_t *b = run->threads + thread * run->thread_bytes;
     float *rows = (float *)(void *)(b + run->b_bytes);
-    size_t a_bytes = tile->mr * mk_ceil_div(call->k, tile->pair) * tile->lane_bytes;
+    size_t a_bytes = tile->mr * all_steps(call) * tile->lane_bytes;
     for (size_t k0 = 0; k0 < call->k; k0 += tile->depth) {
         size_t k = mk_min(tile->depth, call->k - k0), steps = mk_ceil_div(k, tile->pair);
+        if (k0 + k == call->k) steps += mk_ceil_div(call->more_k, tile->pair);
         size_t panel_bytes = tile->nr * steps * tile->lane_bytes;
         float beta = k0 ? 1 : call->beta;
-        pack_b(run, column, columns, k0, k, b, rows);
+        pack_b(run, column, columns, k0, k, b, panel_bytes, rows);
         for (size_t i = first; i < last; i += tile->mr) {
             const uint8_t *a = run->a + i / tile->mr * a_bytes + k0 / tile->pair * tile->mr * tile->lane_bytes;
             float *c = call->c + (run->first_row + i) * call->ldc + column;
@@ -198,6 +210,12 @@ static void scale_only(const gemm_call *call) {
 
 void gemm_run(const mk_pool *pool, const gemm_call *call, void *scratch) {
     if (call->m == 0 || call->n == 0) return;
+    if (call->k == 0 && call->more_k) {
+        gemm_call rest = *call;
+        rest.k = call->more_k, rest.a = call->more_a, rest.b = call->more_b, rest.more_k = 0;
+        gemm_run(pool, &rest, scratch);
+        return;
+    }
     if (call->k == 0) {
         scale_only(call);
         return;

@@ -66,9 +66,21 @@ typedef struct gemm_call {
     const float *bias;  // [n] or NULL
     float *c;
     size_t ldc;
+    /// A second product over `more_k` depths, added as if A and B went on by them; both f32.
+    size_t more_k;
+    gemm_operand more_a, more_b;
 } gemm_call;
 
 size_t gemm_scratch_bytes(const gemm_call *call, size_t threads);
 void gemm_run(const mk_pool *pool, const gemm_call *call, void *scratch);
+
+/// Most columns of C that are dot products of A's rows as they lie, without a packed copy of A.
+#define GEMM_FEW_COLUMNS ((size_t)16)
+#if defined(__x86_64__)
+/// C [m, n] = alpha A B + beta C with bf16 factors, n <= GEMM_FEW_COLUMNS, A's rows along the depths.
+bool gemm_few_columns_fits(const gemm_call *call);
+size_t gemm_few_columns_scratch_bytes(const gemm_call *call);
+void gemm_few_columns(const mk_pool *pool, const gemm_call *call, void *scratch);
+#endif
 
 #endif

@@ -13,6 +13,13 @@ MK_INLINE vf MK_F(shape_logits)(const label_job *job, const float *logits, size_
     return s;
 }
 
+/// Derivative of capped logits by the product.
+MK_INLINE vf MK_F(slope_of)(const label_job *job, vf s) {
+    if (job->form.softcap <= 0) return vset(job->form.scale);
+    vf t = s / job->form.softcap;
+    return job->form.scale * (1.0f - t * t);
+}
+
 static void MK_F(take_words)(void *arg, size_t index, size_t thread) {
     (void)thread;
     const label_job *job = arg;
@@ -29,6 +36,12 @@ static void MK_F(take_words)(void *arg, size_t index, size_t thread) {
         float largest = vmaximum(top);
         largest = largest > state->largest ? largest : state->largest;
         float base = largest == -INFINITY ? 0 : largest;
+        size_t label = (size_t)job->labels[job->active[job->first + r]];
+        bool here = label >= job->word && label < job->word + job->words;
+        if (here) {
+            state->picked = logits[label - job->word];
+            state->picked_slope = MK_F(slope_of)(job, vset(state->picked))[0];
+        }
         vf total = vset(0), weighted = vset(0);
         for (size_t i = 0; i < job->words; i += VF) {
             size_t n = mk_min(VF, job->words - i);
@@ -36,13 +49,19 @@ static void MK_F(take_words)(void *arg, size_t index, size_t thread) {
             total += e;
             // Logits of -infinity have no share: 0 * infinity must not enter.
             weighted += vselect(e > 0.0f, e * s, vset(0));
+            if (job->sums) vstore_part(logits + i, n, e * MK_F(slope_of)(job, s));
         }
         float factor = expf(state->largest - base);
         state->total = state->total * factor + vsum(total);
         state->weighted = state->weighted * factor + vsum(weighted);
         state->largest = largest;
-        size_t label = (size_t)job->labels[job->active[job->first + r]];
-        if (label >= job->word && label < job->word + job->words) state->picked = logits[label - job->word];
+        if (!job->sums) continue;
+        // The label's own term is taken at the end, where 1 - p loses nothing to rounding.
+        if (here) logits[label - job->word] = 0;
+        if (factor == 1) continue;
+        size_t width = job->form.head->columns;
+        float *sums = job->sums + r * width;
+        for (size_t i = 0; i < width; i++) sums[i] *= factor;
     }
 }
 

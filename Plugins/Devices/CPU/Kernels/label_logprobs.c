@@ -10,7 +10,8 @@
 
 /// What is known of a token after some tiles of the vocabulary.
 typedef struct {
-    float largest, total, weighted, picked;  // weighted = sum exp(s - largest) s
+    float largest, total, weighted;  // weighted = sum exp(s - largest) s
+    float picked, picked_slope;      // the label's logit, and its derivative by the product
 } label_state;
 
 typedef struct {
@@ -23,7 +24,8 @@ typedef struct {
     size_t active_count;
     size_t first, rows;       // of the tile of tokens, in `active`
     size_t word, words;       // of the tile of the vocabulary
-    float *gathered, *logits, *partial, *sums;
+    float *gathered, *logits;
+    float *sums;  // [rows, width] of a tile of tokens: gradients; NULL without
     label_state *state;
     void *product_scratch;
 } label_job;
@@ -31,7 +33,7 @@ typedef struct {
 #define MK_BODY "label_body.h"
 #include "simd_targets.h"
 
-static label_job place(const mk_pool *pool, const mk_label_form *form, bool backward, uint8_t **cursor) {
+static label_job place(const mk_pool *pool, const mk_label_form *form, bool slopes, bool backward, uint8_t **cursor) {
     label_job job = {.form = *form, .bias = form->bias};
     size_t width = form->head->columns, threads = mk_threads(pool);
     size_t rows = mk_min(LABEL_TOKENS, mk_max(form->tokens, 1)), words = mk_min(LABEL_WORDS, mk_max(form->head->rows, 1));
@@ -43,11 +45,12 @@ static label_job place(const mk_pool *pool, const mk_label_form *form, bool back
     size_t bytes = mk_linear_scratch_bytes(&part, rows, form->activation, threads);
     // A short tile may go another way than a full one.
     bytes = mk_max(bytes, mk_linear_scratch_bytes(&part, 1, form->activation, threads));
-    if (backward) {
-        job.partial = mk_take(cursor, rows * width * sizeof(float));
+    if (slopes || backward) {
         job.sums = mk_take(cursor, rows * width * sizeof(float));
-        bytes = mk_max(bytes, mk_linear_backward_input_scratch_bytes(&part, rows, form->activation, threads));
-        bytes = mk_max(bytes, mk_linear_backward_input_scratch_bytes(&part, 1, form->activation, threads));
+        bytes = mk_max(bytes, mk_linear_backward_input_scratch_bytes(&part, rows, form->activation, 0, threads));
+        bytes = mk_max(bytes, mk_linear_backward_input_scratch_bytes(&part, 1, form->activation, 0, threads));
+    }
+    if (backward) {
         mk_gemm gemm = {.transpose_a = true, .m = words, .n = width, .k = rows, .factors = form->activation};
         bytes = mk_max(bytes, mk_gemm_scratch_bytes(&gemm, threads));
     }
@@ -57,13 +60,13 @@ static label_job place(const mk_pool *pool, const mk_label_form *form, bool back
 
 size_t mk_label_logprobs_scratch_bytes(const mk_pool *pool, const mk_label_form *form) {
     uint8_t *cursor = (uint8_t *)(uintptr_t)MK_ALIGN;
-    place(pool, form, false, &cursor);
+    place(pool, form, form->slopes, false, &cursor);
     return (size_t)(uintptr_t)cursor;
 }
 
 size_t mk_label_logprobs_backward_scratch_bytes(const mk_pool *pool, const mk_label_form *form) {
     uint8_t *cursor = (uint8_t *)(uintptr_t)MK_ALIGN;
-    place(pool, form, true, &cursor);
+    place(pool, form, false, true, &cursor);
     return (size_t)(uintptr_t)cursor;
 }
 
@@ -87,23 +90,46 @@ static mk_weight logits_of_words(const mk_pool *pool, label_job *job, size_t wor
     return part;
 }
 
+/// d logp / d hidden = (1 - p(label)) slope(label) w(label) - sum over the other words of p slope w.
+static void finish_slopes(void *arg, size_t index, size_t thread) {
+    (void)thread;
+    const label_job *job = arg;
+    size_t width = job->form.head->columns;
+    for (size_t r = index * LABEL_ROWS; r < mk_min(job->rows, (index + 1) * LABEL_ROWS); r++) {
+        size_t token = (size_t)job->active[job->first + r];
+        const float *sums = job->sums + r * width;
+        label_state s = job->state[r];
+        float *slopes = job->form.slopes + token * width, share = 1 / s.total;
+        float own = -expm1f(s.picked - s.largest - logf(s.total)) * s.picked_slope;
+        mk_dequantize_rows(job->form.head, (size_t)job->labels[token], 1, slopes, width);
+        for (size_t i = 0; i < width; i++) slopes[i] = own * slopes[i] - share * sums[i];
+    }
+}
+
 void mk_label_logprobs(const mk_pool *pool, const float *hidden, const int32_t *labels, float *logp, float *lse, float *entropy,
                        const mk_label_form *form, void *scratch) {
     uint8_t *cursor = scratch;
-    label_job job = place(pool, form, false, &cursor);
+    label_job job = place(pool, form, form->slopes, false, &cursor);
     job.hidden = hidden, job.labels = labels;
+    size_t width = form->head->columns;
     mk_fill(pool, logp, 0, form->tokens);
     mk_fill(pool, lse, 0, form->tokens);
     if (entropy) mk_fill(pool, entropy, 0, form->tokens);
     if (form->hits) mk_fill(pool, form->hits, 0, form->tokens);
+    if (form->slopes) mk_fill(pool, form->slopes, 0, form->tokens * width);
     find_active(&job);
     for (size_t first = 0; first < job.active_count; first += LABEL_TOKENS) {
         begin_tile(pool, &job, first);
         for (size_t r = 0; r < job.rows; r++) job.state[r] = (label_state){.largest = -INFINITY};
+        if (job.sums) mk_fill(pool, job.sums, 0, job.rows * width);
         for (size_t word = 0; word < form->head->rows; word += LABEL_WORDS) {
-            logits_of_words(pool, &job, word);
+            mk_weight part = logits_of_words(pool, &job, word);
             mk_parallel(pool, mk_ceil_div(job.rows, LABEL_ROWS), MK_PICK(take_words), &job);
+            if (job.sums)
+                mk_linear_backward_input(pool, job.logits, job.words, job.rows, &part, NULL, form->activation, true, job.sums, width,
+                                         job.product_scratch);
         }
+        if (job.sums) mk_parallel(pool, mk_ceil_div(job.rows, LABEL_ROWS), finish_slopes, &job);
         for (size_t r = 0; r < job.rows; r++) {
             size_t t = (size_t)job.active[first + r];
             label_state s = job.state[r];
@@ -113,13 +139,6 @@ void mk_label_logprobs(const mk_pool *pool, const float *hidden, const int32_t *
             if (form->hits) form->hits[t] = s.picked >= s.largest;
         }
     }
-}
-
-static void add_partial(void *arg, size_t index, size_t thread) {
-    (void)thread;
-    const label_job *job = arg;
-    size_t count = job->rows * job->form.head->columns;
-    for (size_t i = index * 4096; i < mk_min(count, (index + 1) * 4096); i++) job->sums[i] += job->partial[i];
 }
 
 #define BIAS_WORDS 256
@@ -139,7 +158,7 @@ void mk_label_logprobs_backward(const mk_pool *pool, const mk_label_upstream *up
                                 const float *lse, float *dhidden, float *dhead, float *dbias, bool accumulate,
                                 const mk_label_form *form, void *scratch) {
     uint8_t *cursor = scratch;
-    label_job job = place(pool, form, true, &cursor);
+    label_job job = place(pool, form, false, true, &cursor);
     job.hidden = hidden, job.labels = labels, job.upstream = *upstream, job.lse = lse, job.dbias = dbias;
     size_t width = form->head->columns;
     mk_fill(pool, dhidden, 0, form->tokens * width);
@@ -152,8 +171,8 @@ void mk_label_logprobs_backward(const mk_pool *pool, const mk_label_upstream *up
         for (size_t word = 0; word < form->head->rows; word += LABEL_WORDS) {
             mk_weight part = logits_of_words(pool, &job, word);
             mk_parallel(pool, mk_ceil_div(job.rows, LABEL_ROWS), MK_PICK(differentiate_words), &job);
-            mk_linear_backward_input(pool, job.logits, job.words, job.rows, &part, form->activation, job.partial, width, job.product_scratch);
-            mk_parallel(pool, mk_ceil_div(job.rows * width, 4096), add_partial, &job);
+            mk_linear_backward_input(pool, job.logits, job.words, job.rows, &part, NULL, form->activation, true, job.sums, width,
+                                     job.product_scratch);
             if (dbias) mk_parallel(pool, mk_ceil_div(job.words, BIAS_WORDS), add_bias_gradient, &job);
             if (!dhead) continue;
             mk_gemm gemm = {.transpose_a = true, .m = job.words, .n = width, .k = job.rows, .alpha = 1, .a = job.logits, .lda = job.words,

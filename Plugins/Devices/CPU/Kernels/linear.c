@@ -76,6 +76,53 @@ void mk_linear_parts(const mk_pool *pool, const float *x, size_t ldx, size_t tok
     linear_rows(pool, x, ldx, tokens, parts, count, activation, scratch);
 }
 
+static bool goes_through_tiles(const mk_weight *weight, size_t tokens, mk_activation activation) {
+    return !uses_int8(weight, activation) && !reads_rows(weight, tokens);
+}
+
+// low upᵀ or low up by itself, added to y.
+static mk_gemm low_rank_gemm(const mk_low_rank *low, size_t tokens, size_t columns, mk_activation activation, float *y, size_t ldy) {
+    return (mk_gemm){.transpose_b = !low->is_along_columns, .m = tokens, .n = columns, .k = low->rank, .alpha = 1, .a = low->low,
+                     .lda = low->rank, .b = low->up, .ldb = low->is_along_columns ? columns : low->rank, .beta = 1, .c = y, .ldc = ldy,
+                     .factors = activation == MK_ACTIVATION_F32 ? MK_ACTIVATION_F32 : MK_ACTIVATION_BF16};
+}
+
+static void add_low_rank(gemm_call *call, const mk_low_rank *low) {
+    if (!low) return;
+    call->more_k = low->rank;
+    call->more_a = (gemm_operand){.f32 = low->low, .ld = low->rank};
+    call->more_b = (gemm_operand){.f32 = low->up, .ld = low->is_along_columns ? call->n : low->rank, .lane_contiguous = low->is_along_columns};
+}
+
+size_t mk_linear_low_rank_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t rank, size_t threads) {
+    if (goes_through_tiles(weight, tokens, activation)) {
+        gemm_call call = forward_call(weight, tokens, activation);
+        call.more_k = rank;
+        return gemm_scratch_bytes(&call, threads);
+    }
+    mk_low_rank low = {.rank = rank};
+    mk_gemm gemm = low_rank_gemm(&low, tokens, weight->rows, activation, NULL, weight->rows);
+    return mk_max(mk_linear_scratch_bytes(weight, tokens, activation, threads), mk_gemm_scratch_bytes(&gemm, threads));
+}
+
+void mk_linear_low_rank(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
+                        const mk_low_rank *low, mk_activation activation, float *y, size_t ldy, void *scratch) {
+    if (tokens == 0 || weight->rows == 0) return;
+    if (!goes_through_tiles(weight, tokens, activation)) {
+        mk_linear(pool, x, ldx, tokens, weight, bias, activation, y, ldy, scratch);
+        mk_gemm gemm = low_rank_gemm(low, tokens, weight->rows, activation, y, ldy);
+        mk_gemm_f32(pool, &gemm, scratch);
+        return;
+    }
+    gemm_call call = forward_call(weight, tokens, activation);
+    call.a = (gemm_operand){.f32 = x, .ld = ldx};
+    call.bias = bias;
+    call.c = y;
+    call.ldc = ldy;
+    add_low_rank(&call, low);
+    gemm_run(pool, &call, scratch);
+}
+
 size_t mk_linear_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads) {
     mk_linear_part one = {.weight = weight};
     if (run_together(&one, 1, tokens, activation)) return mk_linear_parts_scratch_bytes(&one, 1, tokens, activation, threads);
@@ -114,15 +161,18 @@ static gemm_call backward_call(const mk_weight *weight, size_t tokens, mk_activa
 }
 
 size_t mk_linear_backward_input_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation,
-                                              size_t threads) {
+                                              size_t rank, size_t threads) {
     gemm_call call = backward_call(weight, tokens, activation);
+    call.more_k = rank;
     return gemm_scratch_bytes(&call, threads);
 }
 
 void mk_linear_backward_input(const mk_pool *pool, const float *dy, size_t lddy, size_t tokens, const mk_weight *weight,
-                              mk_activation activation, float *dx, size_t lddx, void *scratch) {
+                              const mk_low_rank *low, mk_activation activation, bool accumulate, float *dx, size_t lddx, void *scratch) {
     if (tokens == 0) return;
     gemm_call call = backward_call(weight, tokens, activation);
+    call.beta = accumulate;
+    add_low_rank(&call, low);
     call.a = (gemm_operand){.f32 = dy, .ld = lddy};
     call.c = dx;
     call.ldc = lddx;

@@ -121,11 +121,15 @@ void mk_expert_linear(const mk_pool *pool, const float *x, size_t ldx, const mk_
     scatter(pool, &groups, routing, n, y, ldy);
 }
 
+static size_t backward_input_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t threads) {
+    return mk_linear_backward_input_scratch_bytes(weight, tokens, activation, 0, threads);
+}
+
 size_t mk_expert_linear_backward_input_scratch_bytes(const mk_routing *routing, const mk_weight *weight, mk_activation activation,
                                                      size_t threads) {
     mk_weight one = expert_weight(routing, weight, 0);
     return grouping_bytes(routing, one.rows, weight->columns) +
-           largest(mk_linear_backward_input_scratch_bytes, &one, routing->rows, activation, threads);
+           largest(backward_input_scratch_bytes, &one, routing->rows, activation, threads);
 }
 
 void mk_expert_linear_backward_input(const mk_pool *pool, const float *dy, size_t lddy, const mk_routing *routing,
@@ -137,7 +141,7 @@ void mk_expert_linear_backward_input(const mk_pool *pool, const float *dy, size_
         size_t first = groups.first[e], rows = groups.first[e + 1] - first;
         if (rows == 0) continue;
         mk_weight one = expert_weight(routing, weight, e);
-        mk_linear_backward_input(pool, groups.in + first * n, n, rows, &one, activation, groups.out + first * k, k, groups.rest);
+        mk_linear_backward_input(pool, groups.in + first * n, n, rows, &one, NULL, activation, false, groups.out + first * k, k, groups.rest);
     }
     scatter(pool, &groups, routing, k, dx, lddx);
 }

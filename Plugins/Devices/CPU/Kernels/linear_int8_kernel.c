@@ -3,9 +3,39 @@
 
 #if defined(__x86_64__)
 
-MK_INLINE MK_AVX512_DOT __m128i rounded(__m512 x, __m512 inverse, __m512i *codes) {
-    *codes = _mm512_cvtps_epi32(_mm512_mul_ps(x, inverse));
-    return _mm512_cvtsepi32_epi8(*codes);
+// Codes and scale of 32 activations: a dword of four codes for each of 8 places, `width` apart.
+MK_INLINE MK_AVX512_DOT void round_block(const float *x, size_t width, int32_t *codes, float *scale_to) {
+    __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
+    float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high))), scale = most / 127;
+    // Below this the inverse would overflow; what is lost is under 2^-120.
+    float inverse = most > 0x1p-120f ? 127 / most : 0;
+    if (most <= 0x1p-120f) scale = 0;
+    // The sum of x - x tells infinities and NaN, which max may drop; they must not become numbers.
+    __mmask16 bad = _mm512_cmp_ps_mask(_mm512_sub_ps(low, low), _mm512_sub_ps(high, high), _CMP_UNORD_Q);
+    if (bad) scale = mk_float_from_bits(0x7fc00000u);
+    *scale_to = scale;
+    __m512 factor = _mm512_set1_ps(inverse);
+    int32_t dwords[8];
+    _mm_storeu_si128((__m128i *)(void *)dwords, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(low, factor))));
+    _mm_storeu_si128((__m128i *)(void *)(dwords + 4), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(high, factor))));
+    MK_UNROLL
+    for (size_t i = 0; i < 8; i++) codes[i * width] = dwords[i];
+}
+
+// Sums of the codes of block b, of all tokens at once: each row of codes times ones.
+MK_INLINE MK_AVX512_DOT void sum_block(const int8_tile *tile, size_t tokens, size_t b, int8_kind kind, int offset, int32_t *sums) {
+    const int32_t *codes = tile->codes + 8 * b * tile->width;
+    const size_t halves = int8_halves(kind), steps = 8 / halves;
+    __mmask8 live = (__mmask8)((1u << tokens) - 1u);
+    __m256 scale = _mm256_maskz_loadu_ps(live, tile->scales + b * tile->width);
+    for (size_t half = 0; half < halves; half++, sums += tile->width) {
+        __m256i sum = _mm256_setzero_si256();
+        for (size_t i = 0; i < steps; i++, codes += tile->width)
+            sum = _mm256_dpbusd_epi32(sum, _mm256_set1_epi8(1), _mm256_maskz_loadu_epi32(live, codes));
+        __m256i out = int8_has_minimum(kind) ? _mm256_castps_si256(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(sum)))
+                                             : _mm256_mullo_epi32(sum, _mm256_set1_epi32(-offset));
+        _mm256_mask_storeu_epi32(sums, live, out);
+    }
 }
 
 MK_AVX512_DOT void int8_round(const float *x, size_t ldx, size_t tokens, size_t columns, int8_kind kind, int offset,
@@ -13,32 +43,10 @@ MK_AVX512_DOT void int8_round(const float *x, size_t ldx, size_t tokens, size_t 
     size_t width = tile->width;
     int32_t *codes = (int32_t *)(uintptr_t)tile->codes, *sums = (int32_t *)(uintptr_t)tile->sums;
     float *scales = (float *)(uintptr_t)tile->scales;
-    const __m512 nan = _mm512_set1_ps(mk_float_from_bits(0x7fc00000u));
-    for (size_t t = 0; t < tokens; t++, x += ldx)
-        for (size_t b = 0; b < columns / 32; b++) {
-            __m512 low = _mm512_loadu_ps(x + 32 * b), high = _mm512_loadu_ps(x + 32 * b + 16);
-            __m512 size = _mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high));
-            float most = _mm512_reduce_max_ps(size), scale = most / 127;
-            // Below this the inverse would overflow; what is lost is under 2^-120.
-            float inverse = most > 0x1p-120f ? 127 / most : 0;
-            if (most <= 0x1p-120f) scale = 0;
-            // The sum of x - x tells infinities and NaN, which max may drop; they must not become numbers.
-            __mmask16 bad = _mm512_cmp_ps_mask(_mm512_sub_ps(low, low), _mm512_sub_ps(high, high), _CMP_UNORD_Q);
-            if (bad) scale = _mm512_cvtss_f32(nan);
-            __m512i first, second;
-            int32_t dwords[8];
-            _mm_storeu_si128((__m128i *)(void *)dwords, rounded(low, _mm512_set1_ps(inverse), &first));
-            _mm_storeu_si128((__m128i *)(void *)(dwords + 4), rounded(high, _mm512_set1_ps(inverse), &second));
-            for (size_t i = 0; i < 8; i++) codes[(8 * b + i) * width + t] = dwords[i];
-            scales[b * width + t] = scale;
-            int32_t whole[2] = {_mm512_reduce_add_epi32(first), _mm512_reduce_add_epi32(second)};
-            if (int8_halves(kind) == 1) whole[0] += whole[1];
-            for (size_t half = 0; half < int8_halves(kind); half++) {
-                int32_t sum = -offset * whole[half];
-                if (int8_has_minimum(kind)) sum = (int32_t)mk_float_bits(scale * (float)whole[half]);
-                sums[(b * int8_halves(kind) + half) * width + t] = sum;
-            }
-        }
+    for (size_t b = 0; b < columns / 32; b++) {
+        for (size_t t = 0; t < tokens; t++) round_block(x + t * ldx + 32 * b, width, codes + 8 * b * width + t, scales + b * width + t);
+        sum_block(tile, tokens, b, kind, offset, sums + b * int8_halves(kind) * width);
+    }
 }
 
 #define ARGUMENTS \

@@ -11,6 +11,25 @@
         }                                              \
     }
 
+/// The same with four sums at work: `lane` says which of them a step adds to, so that none waits for the one before it.
+#define EACH_FOUR(width, body)                                    \
+    {                                                             \
+        size_t i = 0, n = VF;                                     \
+        while (i + 4 * VF <= (width)) {                           \
+            { enum { lane = 0 }; body } i += VF;                  \
+            { enum { lane = 1 }; body } i += VF;                  \
+            { enum { lane = 2 }; body } i += VF;                  \
+            { enum { lane = 3 }; body } i += VF;                  \
+        }                                                         \
+        for (; i < (width); i += VF) {                            \
+            n = mk_min(VF, (width) - i);                          \
+            { enum { lane = 0 }; body }                           \
+        }                                                         \
+    }
+#define TOTAL(s) vsum((s[0] + s[1]) + (s[2] + s[3]))
+/// Asks for the next row while this one, which is in the cache, is worked on. Past the end a prefetch does nothing.
+#define NEXT(p) __builtin_prefetch((p) + width + i)
+
 MK_INLINE vf MK_F(get)(const float *p, size_t i, size_t n) { return n == VF ? vload(p + i) : vload_part(p + i, n, 0.0f); }
 MK_INLINE void MK_F(put)(float *p, size_t i, size_t n, vf value) {
     if (n == VF) vstore(p + i, value);
@@ -33,17 +52,11 @@ MK_INLINE void MK_F(finish_stream)(const norm_job *job) {
 
 MK_INLINE float MK_F(square_sum)(const float *x, size_t width) {
     vf s[4] = {vset(0), vset(0), vset(0), vset(0)};
-    size_t i = 0;
-    for (; i + 4 * VF <= width; i += 4 * VF)
-        for (int j = 0; j < 4; j++) {
-            vf v = vload(x + i + (size_t)j * VF);
-            s[j] = vfma(v, v, s[j]);
-        }
-    for (; i < width; i += VF) {
-        vf v = MK_F(get)(x, i, mk_min(VF, width - i));
-        s[0] = vfma(v, v, s[0]);
-    }
-    return vsum((s[0] + s[1]) + (s[2] + s[3]));
+    EACH_FOUR(width, {
+        vf v = GET(x);
+        s[lane] = vfma(v, v, s[lane]);
+    })
+    return TOTAL(s);
 }
 
 static void MK_F(rms_rows)(void *arg, size_t index, size_t thread) {
@@ -60,27 +73,25 @@ static void MK_F(rms_rows)(void *arg, size_t index, size_t thread) {
             x = sum;
         }
         float inverse = 1.0f / sqrtf(MK_F(square_sum)(x, width) / (float)width + job->eps);
-        EACH_VECTOR(width, { RESULT(y, GET(x) * inverse * (GET(job->w) + job->offset)); })
+        EACH_VECTOR(width, {
+            NEXT(x);
+            RESULT(y, GET(x) * inverse * (GET(job->w) + job->offset));
+        })
     }
     MK_F(finish_stream)(job);
 }
 
 /// Mean and 1 / standard deviation of a row, by two passes: the variance of values far from 0 keeps its digits.
 MK_INLINE void MK_F(moments)(const float *x, size_t width, float eps, float *mean, float *inverse) {
-    vf sum = vset(0), squares = vset(0);
-    EACH_VECTOR(width, { sum += GET(x); })
-    *mean = vsum(sum) / (float)width;
+    vf sums[4] = {vset(0), vset(0), vset(0), vset(0)}, squares[4] = {vset(0), vset(0), vset(0), vset(0)};
+    EACH_FOUR(width, { sums[lane] += GET(x); })
+    *mean = TOTAL(sums) / (float)width;
     vf centre = vset(*mean);
-    size_t i = 0;
-    for (; i + VF <= width; i += VF) {
-        vf d = vload(x + i) - centre;
-        squares = vfma(d, d, squares);
-    }
-    if (i < width) {
-        vf d = vload_part(x + i, width - i, *mean) - centre;
-        squares = vfma(d, d, squares);
-    }
-    *inverse = 1.0f / sqrtf(vsum(squares) / (float)width + eps);
+    EACH_FOUR(width, {
+        vf d = (n == VF ? vload(x + i) : vload_part(x + i, n, *mean)) - centre;
+        squares[lane] = vfma(d, d, squares[lane]);
+    })
+    *inverse = 1.0f / sqrtf(TOTAL(squares) / (float)width + eps);
 }
 
 static void MK_F(layer_rows)(void *arg, size_t index, size_t thread) {
@@ -92,6 +103,7 @@ static void MK_F(layer_rows)(void *arg, size_t index, size_t thread) {
         float *y = job->y + row * width, mean, inverse;
         MK_F(moments)(x, width, job->eps, &mean, &inverse);
         EACH_VECTOR(width, {
+            NEXT(x);
             vf value = (GET(x) - mean) * inverse;
             if (job->w) value *= GET(job->w);
             if (job->b) value += GET(job->b);
@@ -111,17 +123,21 @@ static void MK_F(rms_backward_piece)(void *arg, size_t piece, size_t thread) {
     for (size_t row = piece * job->rows_per_index; row < last; row++) {
         const float *x = job->x + row * width, *dy = job->dy + row * width;
         float inverse = 1.0f / sqrtf(MK_F(square_sum)(x, width) / (float)width + job->eps);
-        vf product = vset(0);
-        EACH_VECTOR(width, {
+        vf products[4] = {vset(0), vset(0), vset(0), vset(0)};
+        EACH_FOUR(width, {
             vf g = GET(dy);
             vf scaled = GET(x) * g;
-            product = vfma(scaled, GET(job->w) + job->offset, product);
+            products[lane] = vfma(scaled, GET(job->w) + job->offset, products[lane]);
             if (dw) PUT(dw, vfma(scaled, vset(inverse), GET(dw)));
         })
         if (!job->dx) continue;
         float *dx = job->dx + row * width;
-        float pull = vsum(product) / (float)width * inverse * inverse * inverse;
-        EACH_VECTOR(width, { RESULT(dx, GET(dy) * (GET(job->w) + job->offset) * inverse - GET(x) * pull); })
+        float pull = TOTAL(products) / (float)width * inverse * inverse * inverse;
+        EACH_VECTOR(width, {
+            NEXT(x);
+            NEXT(dy);
+            RESULT(dx, GET(dy) * (GET(job->w) + job->offset) * inverse - GET(x) * pull);
+        })
     }
     MK_F(finish_stream)(job);
 }
@@ -179,6 +195,9 @@ static void MK_F(add_pieces)(void *arg, size_t index, size_t thread) {
 }
 
 #undef EACH_VECTOR
+#undef EACH_FOUR
+#undef TOTAL
+#undef NEXT
 #undef GET
 #undef PUT
 #undef RESULT

@@ -148,10 +148,26 @@ void mk_linear_parts(const mk_pool *pool, const float *x, size_t ldx, size_t tok
                      mk_activation activation, void *scratch);
 
 /// dx [tokens, columns] = dy w.
+
+/// A product of low rank beside one with a weight, as adapters add it: low [tokens, rank] by up, [columns of the result, rank] or, with
+/// `is_along_columns`, [rank, columns of the result]; both dense.
+typedef struct mk_low_rank {
+    size_t rank;
+    const float *low, *up;
+    bool is_along_columns;
+} mk_low_rank;
+
+/// y = x wᵀ + bias + low upᵀ, in one pass over y where products go through packed tiles.
+size_t mk_linear_low_rank_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation, size_t rank, size_t threads);
+void mk_linear_low_rank(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_weight *weight, const float *bias,
+                        const mk_low_rank *low, mk_activation activation, float *y, size_t ldy, void *scratch);
+
+/// dx [tokens, columns] = dy w, plus `low` unless that is NULL, added to what dx holds if `accumulate`. Scratch is for a rank of `low`.
 size_t mk_linear_backward_input_scratch_bytes(const mk_weight *weight, size_t tokens, mk_activation activation,
-                                              size_t threads);
+                                              size_t rank, size_t threads);
 void mk_linear_backward_input(const mk_pool *pool, const float *dy, size_t lddy, size_t tokens, const mk_weight *weight,
-                              mk_activation activation, float *dx, size_t lddx, void *scratch);
+                              const mk_low_rank *low, mk_activation activation, bool accumulate, float *dx, size_t lddx,
+                              void *scratch);
 
 // MARK: Experts
 

@@ -221,11 +221,15 @@ typedef struct mk_label_form {
     float scale, softcap;
     mk_activation activation;
     float *hits;            // forward: [tokens] or NULL; 1 where no logit is above the label's, else 0
+    float *slopes;          // forward: [tokens, width] or NULL; d logp / d hidden of each token
 } mk_label_form;
 
+/// `slopes` counts only by whether it is NULL.
 size_t mk_label_logprobs_scratch_bytes(const mk_pool *pool, const mk_label_form *form);
 
-/// logp[T] = log softmax(logits)[label], lse[T] = log sum exp(logits); entropy[T] may be NULL.
+/// logp[T] = log softmax(logits)[label], lse[T] = log sum exp(logits); entropy[T] may be NULL. Slopes cost one more product with the
+/// head, and no other pass over the vocabulary: as in attention, exp(logit - running maximum) w is summed and scaled down whenever
+/// the maximum grows (after Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018).
 void mk_label_logprobs(const mk_pool *pool, const float *hidden, const int32_t *labels, float *logp, float *lse, float *entropy,
                        const mk_label_form *form, void *scratch);
 
