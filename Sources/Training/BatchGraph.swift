@@ -10,7 +10,10 @@ struct BatchGraph {
         let marks, mismatched, mismatchedReference: Value
 
         var all: [Value] {
-            [sequence.ids, sequence.positions, sequence.segments, sequence.lengths, labels, weights, rows, normalizer, reference, seed]
+            [
+                sequence.ids, sequence.positions, sequence.segments, sequence.lengths, labels, weights, rows,
+                normalizer, reference, seed,
+            ]
                 + [marks, mismatched, mismatchedReference]
         }
     }

@@ -62,8 +62,8 @@ final class PseudoTerminal {
     @discardableResult func wait(for text: String, seconds: Double = 60) -> Bool {
         let wanted = Array(text.utf8)
         let deadline = now() + seconds
+        var at = seen
         while true {
-            var at = seen
             while at + wanted.count <= bytes.count {
                 if bytes[at] == wanted[0], bytes[at..<(at + wanted.count)].elementsEqual(wanted) {
                     seen = at + wanted.count

@@ -28,9 +28,10 @@ import Graph
                 for value in [w, bias, a, b] { values[value] = random.numbers(graph.type(value).count, in: -0.3...0.3) }
                 trained += [a, b]
                 let turned: [(String, AttributeValue)] = [("transpose_b", .bool(true))]
+                // As sites and tuners do: the product with the weight stands first.
+                let plain = try graph.emit("linear", [x, w])[0]
                 let low = try graph.emit("scale", [graph.emit("matmul", [x, a], turned)[0]], [("factor", .float(4))])[0]
-                let y = try graph.emit(
-                    "add", [graph.emit("linear", [x, w])[0], graph.emit("matmul", [low, b], turned)[0]])[0]
+                let y = try graph.emit("add", [plain, graph.emit("matmul", [low, b], turned)[0]])[0]
                 let shifted = try graph.emit("tanh", [graph.emit("add", [y, bias])[0]])[0]
                 if let before = sum { sum = try graph.emit("add", [before, shifted])[0] } else { sum = shifted }
             }

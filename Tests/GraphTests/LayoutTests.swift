@@ -192,7 +192,7 @@ import Graph
     /// OCP E4M3 (OFP8 Formats, section 5.3): a sign, four bits of exponent with bias 7, three of mantissa.
     private static func eightBitFloat(_ code: Int) -> Double {
         let (exponent, mantissa) = (code >> 3 & 15, Double(code & 7) / 8)
-        let size = exponent == 0 ? ldexp(mantissa, -6) : ldexp(1 + mantissa, exponent - 7)
+        let size = exponent == 0 ? scalbn(mantissa, -6) : scalbn(1 + mantissa, exponent - 7)
         return code & 128 == 0 ? size : -size
     }
 }

@@ -78,9 +78,10 @@ import Testing
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            let isOther = ["classifier", "reward", "embedding", "mlm", "bert", "roberta", "tokens", "clip", "whisper"].contains {
-                name.contains($0)
-            }
+            let isOther = ["classifier", "reward", "embedding", "mlm", "bert", "roberta", "tokens", "clip", "whisper"]
+                .contains {
+                    name.contains($0)
+                }
             if !isOther, name != "llama-rope-dynamic", !name.hasPrefix(".") { names.append(name) }
         }
         return names.sorted()

@@ -41,6 +41,7 @@ enum GGUFTokenizer {
             }
             out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
             out.append(("tokenizer.ggml.add_space_prefix", .bool(pieces.addsDummyPrefix)))
+            out.append(("tokenizer.ggml.remove_extra_whitespaces", .bool(pieces.removesExtraSpaces)))
         } else if let document, document["model"]?["byte_fallback"]?.bool == true {
             // The same pieces joined in the order of the merges: a piece's score is minus its merge's rank.
             vocabulary.add(document)

@@ -11,6 +11,7 @@ struct SentencePieces {
 
     private(set) var pieces: [Piece] = []
     private(set) var addsDummyPrefix = true
+    private(set) var removesExtraSpaces = true
     /// Texts are cut by the pieces' probabilities, and not by merging.
     private(set) var isUnigram = true
 
@@ -29,10 +30,13 @@ struct SentencePieces {
                             if field.number == 3, case .number(let type) = field.value { isUnigram = type == 1 }
                         }
                     case (3, .bytes(let bytes)):
-                        // normalizer_spec.add_dummy_prefix
+                        // normalizer_spec.add_dummy_prefix and remove_extra_whitespaces
                         var inner = Fields(bytes, path: path)
                         while let field = try inner.next() {
                             if field.number == 3, case .number(let flag) = field.value { addsDummyPrefix = flag != 0 }
+                            if field.number == 4, case .number(let flag) = field.value {
+                                removesExtraSpaces = flag != 0
+                            }
                         }
                     default: continue
                     }

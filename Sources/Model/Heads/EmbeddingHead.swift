@@ -91,7 +91,9 @@ package final class EmbeddingHead {
         }
         return try (named.array ?? [named]).map { name in
             guard let text = name.string,
-                let pooling = Pooling.allCases.first(where: { [text, text + "_token", text + "_tokens"].contains($0.rawValue) })
+                let pooling = Pooling.allCases.first(where: {
+                    [text, text + "_token", text + "_tokens"].contains($0.rawValue)
+                })
             else { throw ModelError(.unsupported, "the pooling mode \(name.text()) is unknown", at: path) }
             return pooling
         }

@@ -1,0 +1,1 @@
+../../../../../Plugins/Engines/Native/LengthGrowth.swift
