@@ -76,6 +76,19 @@ struct ConversationTests {
         #expect(terminal.end() == 0)
     }
 
+    @Test func controlCStopsAnAnswerAndNotTheProgram() throws {
+        let scratch = Scratch()
+        let terminal = try conversation(scratch, tokens: 60000, "--ignore_eos", "true")
+        terminal.press("go on\r")
+        terminal.wait(for: "\u{1B}[?2004l")
+        terminal.wait(for: "no such text", seconds: 1)
+        terminal.press("\u{03}")
+        #expect(terminal.wait(for: "tokens/s"), "\(terminal.output.suffix(300))")
+        terminal.press("/quit\r")
+        #expect(terminal.end() == 0)
+        #expect(scratch.has("cache/infer_history"))
+    }
+
     @Test func withoutATerminalLinesAreReadAsTheyCome() {
         let scratch = Scratch()
         _ = Program.run("martlet create Examples/facts/tiny-config.json --output_dir '\(scratch.path)/model'")
