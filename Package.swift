@@ -117,11 +117,12 @@ let rooms: [Target] = [
     .target(name: "PluginAPI", path: "Sources/PluginAPI"),
     .target(name: "Ceilings", path: "Sources/Bench/Ceilings"),
     .target(
-        name: "Bench", dependencies: ["Ceilings", "Graph", "Host", "JSON"], path: "Sources/Bench", exclude: ["Ceilings"]
+        name: "Bench", dependencies: ["Ceilings", "Graph", "Host", "JSON", "Threads"], path: "Sources/Bench",
+        exclude: ["Ceilings"]
     ),
     room("Console", ["Files", "JSON"]),
-    room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "YAML"]),
-    room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random"]),
+    room("Data", ["Files", "JSON", "PluginAPI", "PluginKit", "Random", "Streams", "Template", "Threads", "YAML"]),
+    room("Conformance", ["CLinux", "Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random", "Threads"]),
     .target(name: "JSON", path: "Sources/JSON", linkerSettings: [.linkedLibrary("m")]),
     room(
         "Export",
@@ -133,13 +134,14 @@ let rooms: [Target] = [
     room(
         "Hub",
         ["CCrypto", "CCurl", "CZlib", "Database", "Files", "Host", "JSON", "PluginAPI", "PluginKit", "Template"]),
-    room("Host", ["CLinux", "CSodium", "Files", "JSON", "PluginAPI", "PluginKit", "Random"]),
+    room("Host", ["CLinux", "CSodium", "Files", "JSON", "PluginAPI", "PluginKit", "Random", "Threads"]),
     room("Model", ["Files", "Graph", "Host", "JSON", "PluginAPI", "PluginKit", "Random", "Template"]),
     room("PluginKit", ["PluginAPI", "JSON"]),
     room("Random"),
     room("Serving", ["Data", "Files", "JSON", "Model", "PluginAPI", "PluginKit", "Template"]),
     room("Streams", ["CZlib", "CZstd", "JSON", "PluginKit"]),
     room("Template", ["Files", "JSON"]),
+    room("Threads", ["CLinux", "PluginAPI", "PluginKit"]),
     room(
         "Training",
         ["Data", "Database", "Files", "Graph", "Host", "JSON", "Model", "PluginAPI", "PluginKit", "Random"]),
@@ -233,13 +235,13 @@ let tests: [Target] = [
     .testTarget(name: "FuzzTests", dependencies: ["FuzzKit", "Graph", "Host"], path: "Tests/FuzzTests"),
     .target(name: "GraphInC", dependencies: ["PluginAPI"], path: "Tests/GraphTests/C"),
     .testTarget(
-        name: "GraphTests", dependencies: ["Graph", "GraphInC", "Host", "JSON", "PluginAPI", "PluginKit"],
+        name: "GraphTests", dependencies: ["Graph", "GraphInC", "Host", "JSON", "PluginAPI", "PluginKit", "Threads"],
         path: "Tests/GraphTests", exclude: ["C"]),
     .testTarget(
         name: "ExportTests", dependencies: ["Data", "Export", "Files", "Graph", "Host", "JSON", "Model", "Training"],
         path: "Tests/ExportTests"),
     .testTarget(
-        name: "HostTests", dependencies: ["Foreign", "Host", "JSON", "PluginAPI", "PluginKit", "Random"],
+        name: "HostTests", dependencies: ["Foreign", "Host", "JSON", "PluginAPI", "PluginKit", "Random", "Threads"],
         path: "Tests/HostTests"),
     .testTarget(
         name: "HubTests",
@@ -260,6 +262,7 @@ let tests: [Target] = [
     .testTarget(
         name: "TemplateTests", dependencies: ["CZlib", "JSON", "Template"], path: "Tests/TemplateTests",
         exclude: ["Goldens"]),
+    .testTarget(name: "ThreadsTests", dependencies: ["Threads"], path: "Tests/ThreadsTests"),
     .testTarget(
         name: "TokenizersTests", dependencies: ["CZlib", "Host", "JSON", "PluginAPI", "PluginKit", "TokenizerCore"],
         path: "Tests/TokenizersTests"),

@@ -1,3 +1,5 @@
+import Threads
+
 internal import Ceilings
 internal import Glibc
 internal import Host

@@ -5,6 +5,7 @@ import Host
 import PluginAPI
 import PluginKit
 import Synchronization
+import Threads
 
 extension Case {
     /// How the plugin behaves at the contract's edges.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Threads
 
 /// Says whose code it was when the process crashes in a plugin after it was opened: nothing can be saved then, but the user
 /// learns which plugin to look at. What else happens on the signal, a core dump or Swift's backtrace, happens after it.

@@ -1,5 +1,6 @@
 import Glibc
 import PluginAPI
+import Threads
 
 /// What is installed, from manifests alone; a plugin's library is opened when a component of it is first asked for.
 package final class Registry: @unchecked Sendable {
@@ -237,7 +238,7 @@ private final class OpenState: @unchecked Sendable {
     func finish(_ id: String, _ outcome: Result<[Component], HostError>) {
         monitor.lock()
         entries[id] = .done(outcome)
-        monitor.broadcast()
+        monitor.wake()
         monitor.unlock()
     }
 }

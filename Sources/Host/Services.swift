@@ -1,6 +1,7 @@
 import PluginAPI
 import PluginKit
 import Random
+import Threads
 
 /// What the host offers to plugins: tables by id, behind one `mt_host`. It lives as long as the process.
 package final class Services: @unchecked Sendable {

@@ -4,6 +4,7 @@ import JSON
 import PluginAPI
 import PluginKit
 import Testing
+import Threads
 
 import Graph
 

@@ -5,6 +5,7 @@ import JSON
 import PluginAPI
 import PluginKit
 import Testing
+import Threads
 
 @Suite("Functions of plain libraries")
 struct ForeignTests {

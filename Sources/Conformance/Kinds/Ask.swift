@@ -6,6 +6,7 @@ import JSON
 import PluginAPI
 import PluginKit
 import Synchronization
+import Threads
 
 extension Case {
     /// What each kind promises, on input of any sort and on input that a run would give it.

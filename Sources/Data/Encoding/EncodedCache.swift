@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import JSON
+import Threads
 
 /// Encoded rows kept from run to run, found by their content.
 ///

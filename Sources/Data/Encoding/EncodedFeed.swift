@@ -1,5 +1,6 @@
 import JSON
 import Template
+import Threads
 
 /// Encoded rows in the order of a feed, whatever the number of threads that encode them.
 package final class EncodedFeed {

@@ -1,4 +1,5 @@
 import JSON
+import Threads
 
 /// What became of a row.
 package enum EncodedRow: Sendable, Equatable {

@@ -38,7 +38,7 @@ package final class ThreadPool: @unchecked Sendable {
     private var due: UInt64 = 0
 
     private let caller = Monitor()
-    private let wake = Monitor()
+    private let rest = Monitor()
     private let sleepers = Atomic<Int>(0)
     private let done = Monitor()
     private let isCallerAsleep = Atomic(false)
@@ -61,7 +61,7 @@ package final class ThreadPool: @unchecked Sendable {
     deinit { lines.deallocate() }
 
     private static var standardCount: Int {
-        if let named = FileSystem.environment("MARTLET_THREADS"), let count = Int(named), count > 0 { return count }
+        if let named = getenv("MARTLET_THREADS"), let count = Int(String(cString: named)), count > 0 { return count }
         return Int(martlet_usable_processors())
     }
 
@@ -97,7 +97,7 @@ package final class ThreadPool: @unchecked Sendable {
             seats[thread].left.pointee.store(UInt64(part), ordering: .releasing)
         }
         loop.pointee.add(1, ordering: .sequentiallyConsistent)
-        if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake.locked { wake.broadcast() } }
+        if sleepers.load(ordering: .sequentiallyConsistent) > 0 { rest.locked { rest.wake() } }
         work(thread: 0)
         awaitEnd()
     }
@@ -120,7 +120,7 @@ package final class ThreadPool: @unchecked Sendable {
                 // The loop cannot end before this index has run: what describes it stands still.
                 body?(argument, Self.end(owner, of: count, total) - Int(state), thread)
                 done.pointee.add(1, ordering: .sequentiallyConsistent)
-                if isCallerAsleep.load(ordering: .sequentiallyConsistent) { self.done.locked { self.done.broadcast() } }
+                if isCallerAsleep.load(ordering: .sequentiallyConsistent) { self.done.locked { self.done.wake() } }
             }
         }
     }
@@ -192,15 +192,16 @@ package final class ThreadPool: @unchecked Sendable {
                 continue
             }
             if Self.spin(until: { loop.pointee.load(ordering: .acquiring) != seen }) { continue }
-            wake.lock()
+            rest.lock()
             sleepers.add(1, ordering: .sequentiallyConsistent)
-            while loop.pointee.load(ordering: .sequentiallyConsistent) == seen { wake.wait() }
+            while loop.pointee.load(ordering: .sequentiallyConsistent) == seen { rest.wait() }
             sleepers.subtract(1, ordering: .sequentiallyConsistent)
-            wake.unlock()
+            rest.unlock()
         }
     }
 
-    var table: mt_threads {
+    /// What plugins get. The pool then lives as long as the process.
+    package var table: mt_threads {
         var table = mt_threads()
         table.struct_size = UInt32(MemoryLayout<mt_threads>.size)
         table.ctx = Unmanaged.passRetained(self).toOpaque()
