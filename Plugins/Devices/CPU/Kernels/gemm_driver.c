@@ -90,6 +90,13 @@ static void pack_f32(const gemm_tile *tile, const gemm_operand *from, size_t lan
         tile->pack_k(from->f32 + lane * from->ld + k0, from->ld, lanes, k, width, to);
 }
 
+// Where a panel's depths from k0 on lie in packed A: block of depths by block, panels one after another, so that a task reads one stream.
+// The second product's depths are part of the last block.
+static uint8_t *packed_a(const struct run *run, size_t panel, size_t k0, size_t steps) {
+    const gemm_tile *tile = run->call->tile;
+    return run->a + (mk_ceil_div(run->rows, tile->mr) * (k0 / tile->pair) + panel * steps) * tile->mr * tile->lane_bytes;
+}
+
 // One panel of A over all depths.
 static void pack_a(void *arg, size_t index, size_t thread) {
     (void)thread;
@@ -97,11 +104,15 @@ static void pack_a(void *arg, size_t index, size_t thread) {
     const gemm_call *call = run->call;
     const gemm_tile *tile = call->tile;
     size_t row = index * tile->mr, lanes = mk_min(tile->mr, run->rows - row);
-    uint8_t *panel = run->a + index * tile->mr * all_steps(call) * tile->lane_bytes;
-    pack_f32(tile, &call->a, run->first_row + row, lanes, 0, call->k, tile->mr, panel);
-    if (call->more_k)
-        pack_f32(tile, &call->more_a, run->first_row + row, lanes, 0, call->more_k, tile->mr,
-                 panel + tile->mr * mk_ceil_div(call->k, tile->pair) * tile->lane_bytes);
+    for (size_t k0 = 0; k0 < call->k; k0 += tile->depth) {
+        size_t k = mk_min(tile->depth, call->k - k0), steps = mk_ceil_div(k, tile->pair);
+        size_t more = k0 + k == call->k ? mk_ceil_div(call->more_k, tile->pair) : 0;
+        uint8_t *panel = packed_a(run, index, k0, steps + more);
+        pack_f32(tile, &call->a, run->first_row + row, lanes, k0, k, tile->mr, panel);
+        if (more)
+            pack_f32(tile, &call->more_a, run->first_row + row, lanes, 0, call->more_k, tile->mr,
+                     panel + tile->mr * steps * tile->lane_bytes);
+    }
 }
 
 static void pack_weight_along_k(const gemm_call *call, size_t column, size_t columns, size_t k0, size_t k, float *rows,
@@ -181,7 +192,6 @@ static void multiply(void *arg, size_t index, size_t thread) {
     size_t column = index / run->row_tasks * run->columns, columns = mk_min(run->columns, call->n - column);
     uint8_t *b = run->threads + thread * run->thread_bytes;
     float *rows = (float *)(void *)(b + run->b_bytes);
-    size_t a_bytes = tile->mr * all_steps(call) * tile->lane_bytes;
     for (size_t k0 = 0; k0 < call->k; k0 += tile->depth) {
         size_t k = mk_min(tile->depth, call->k - k0), steps = mk_ceil_div(k, tile->pair);
         if (k0 + k == call->k) steps += mk_ceil_div(call->more_k, tile->pair);
@@ -189,7 +199,7 @@ static void multiply(void *arg, size_t index, size_t thread) {
         float beta = k0 ? 1 : call->beta;
         pack_b(run, column, columns, k0, k, b, panel_bytes, rows);
         for (size_t i = first; i < last; i += tile->mr) {
-            const uint8_t *a = run->a + i / tile->mr * a_bytes + k0 / tile->pair * tile->mr * tile->lane_bytes;
+            const uint8_t *a = packed_a(run, i / tile->mr, k0, steps);
             float *c = call->c + (run->first_row + i) * call->ldc + column;
             for (size_t j = 0; j < columns; j += tile->nr)
                 tile->kernel(steps, a, b + j / tile->nr * panel_bytes, c + j, call->ldc, mk_min(tile->mr, last - i),

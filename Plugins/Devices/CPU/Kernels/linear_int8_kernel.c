@@ -52,16 +52,32 @@ MK_AVX512_DOT void int8_round(const float *x, size_t ldx, size_t tokens, size_t 
 #define ARGUMENTS \
     size_t blocks, const int8_tile *x, const int8_panel *panel, float *c, size_t ldc, size_t n, bool add, const float *bias
 
+// Asked for while sums are made: activations, which come from L2 or L3, three blocks ahead, and at the start the lines of c.
+MK_INLINE void ask_for_codes(const int32_t *codes) {
+    MK_UNROLL
+    for (size_t line = 0; line < 3; line++) _mm_prefetch((const char *)(codes + 3 * 8 * INT8_TILE + 16 * line), _MM_HINT_T0);
+}
+
+MK_INLINE void ask_for_sums(const size_t m, const size_t vectors, float *c, size_t ldc) {
+    MK_UNROLL
+    for (size_t t = 0; t < m; t++) {
+        __builtin_prefetch(c + t * ldc, 1);
+        if (vectors == 2) __builtin_prefetch(c + t * ldc + 16, 1);
+    }
+}
+
 MK_INLINE MK_AVX512_DOT void body(const int8_kind kind, const size_t m, const size_t vectors, ARGUMENTS) {
     const size_t width = INT8_TILE;
     const uint8_t *w = panel->codes;
     const float *scales = panel->scales, *minima = panel->minima, *x_scales = x->scales;
     const int32_t *codes = x->codes, *x_sums = x->sums;
     __m512 sum[INT8_TILE][2];
+    ask_for_sums(m, vectors, c, ldc);
     MK_UNROLL
     for (size_t t = 0; t < m; t++) sum[t][0] = sum[t][1] = _mm512_setzero_ps();
     const size_t halves = int8_halves(kind), steps = 8 / halves;
     for (size_t b = 0; b < blocks; b++, x_scales += width) {
+        ask_for_codes(codes);
         for (size_t half = 0; half < halves; half++) {
             __m512i part[INT8_TILE][2];
             MK_UNROLL
