@@ -86,12 +86,16 @@ package struct Trainer {
     }
 
     /// The mean loss and metrics over batches, without changing anything. One batch is in memory at a time.
-    package func evaluate(_ batches: BatchStream) throws -> Evaluation {
+    /// - Parameter stream: Gives the batches from their first on, as often as it is called.
+    /// - Returns: nil when there are none.
+    package func evaluate(_ stream: () -> BatchStream?) throws -> Evaluation? {
+        guard let batches = stream() else { return nil }
+        let mismatch = try engine.mismatch(stream)
         var total = 0.0
         var sums = MetricSums()
         var result = Evaluation()
         while let batch = try batches.next() {
-            let share = try engine.evaluate(batch, normalizer: 1)
+            let share = try engine.evaluate(batch, normalizer: 1, mismatch: mismatch)
             guard share.loss.isFinite else { throw try nonFinite("the evaluation's loss is \(share.loss)", 0, [batch]) }
             result.loss += share.loss
             total += count([batch])

@@ -200,23 +200,39 @@ package final class TrainingEngine {
     package struct Mismatch: Sendable {
         var policy: Float = 0
         var reference: Float = 0
-        package init() {}
     }
 
     /// What the objective wants to know of the whole window before its first batch. Each sequence is then given the window's mean,
     /// so that a mean over any batch of it is the same.
     package func mismatch(_ window: [Batch]) throws -> Mismatch {
-        var mismatch = Mismatch()
-        guard objective.needsMismatched else { return mismatch }
+        guard objective.needsMismatched else { return Mismatch() }
+        var sum = MismatchSum()
+        for batch in Batch.mismatched(window) { try add(batch, to: &sum) }
+        return sum.mean
+    }
+
+    /// The same over an evaluation's batches, of which one is in memory at a time; nothing is read where it is not wanted.
+    package func mismatch(_ batches: () -> BatchStream?) throws -> Mismatch {
+        guard objective.needsMismatched, let batches = batches() else { return Mismatch() }
+        var sum = MismatchSum()
+        var mismatched = MismatchedBatches()
+        while let batch = try batches.next() { try add(mismatched.next(batch), to: &sum) }
+        try add(mismatched.end(), to: &sum)
+        return sum.mean
+    }
+
+    private struct MismatchSum {
+        var policy: Float = 0
+        var reference: Float = 0
         var count: Float = 0
-        for batch in Batch.mismatched(window) where batch.sequenceCount > 0 {
-            mismatch.policy += try sequenceLogps(batch, adapted: true).reduce(0, +)
-            mismatch.reference += try referenceLogps(batch).reduce(0, +)
-            count += Float(batch.sequenceCount)
-        }
-        mismatch.policy /= max(1, count)
-        mismatch.reference /= max(1, count)
-        return mismatch
+        var mean: Mismatch { Mismatch(policy: policy / max(1, count), reference: reference / max(1, count)) }
+    }
+
+    private func add(_ batch: Batch, to sum: inout MismatchSum) throws {
+        guard batch.sequenceCount > 0 else { return }
+        sum.policy += try sequenceLogps(batch, adapted: true).reduce(0, +)
+        sum.reference += try referenceLogps(batch).reduce(0, +)
+        sum.count += Float(batch.sequenceCount)
     }
 
     /// Runs a batch and adds its gradient to what was gathered (`accumulates`), or begins anew.
@@ -225,15 +241,20 @@ package final class TrainingEngine {
     ///   - mismatch: Of the window, see `mismatch`.
     ///   - noise: Seed of this batch's dropout.
     package func forwardBackward(
-        _ batch: Batch, normalizer: Double, accumulates: Bool, mismatch: Mismatch = Mismatch(), noise: UInt64 = 0
+        _ batch: Batch, normalizer: Double, accumulates: Bool, mismatch: Mismatch = .init(), noise: UInt64 = 0
     ) throws -> Result {
         try run(
             batch, normalizer: normalizer, mode: accumulates ? .accumulate : .begin, mismatch: mismatch, noise: noise)
     }
 
     /// The batch's share of the loss, without dropout and gradients.
+    package func evaluate(_ batch: Batch, normalizer: Double, mismatch: Mismatch) throws -> Result {
+        try run(batch, normalizer: normalizer, mode: .evaluate, mismatch: mismatch, noise: 0)
+    }
+
+    /// The same of a batch that is all there is to evaluate.
     package func evaluate(_ batch: Batch, normalizer: Double) throws -> Result {
-        try run(batch, normalizer: normalizer, mode: .evaluate, mismatch: mismatch([batch]), noise: 0)
+        try evaluate(batch, normalizer: normalizer, mismatch: mismatch([batch]))
     }
 
     private func run(

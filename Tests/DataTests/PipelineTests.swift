@@ -170,6 +170,13 @@ struct ByteEncoder: RowEncoder {
         let batch = Batch([example([1, 2, 3], 1), example([4, 5, 6, 7], 2), example([8, 9], 1)])
         #expect(batch.mismatched().ids == [1, 9, 4, 5, 2, 3, 8, 6, 7])
         #expect(batch.mismatched().segments == [0, 2, 6, 9])
+        // The same pairs over batches that come one by one, the first row's at the end.
+        for cut in [[0..<1, 1..<2, 2..<3], [0..<2, 2..<3], [0..<1, 1..<1, 1..<3], [0..<3]] {
+            var mismatched = MismatchedBatches()
+            let rows = [example([1, 2, 3], 1), example([4, 5, 6, 7], 2), example([8, 9], 1)]
+            let pairs = cut.flatMap { mismatched.next(Batch(rows[$0])).ids } + mismatched.end().ids
+            #expect(pairs == [4, 5, 2, 3, 8, 6, 7, 1, 9])
+        }
     }
 
     @Test func previewsMarkWhatIsTrained() throws {

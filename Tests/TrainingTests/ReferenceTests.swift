@@ -7,7 +7,7 @@ import Training
 @Suite(.serialized) struct ReferenceTests {
     @Test func theReferenceIsComputedOnceAPairHoweverManyEpochs() throws {
         var tiny = try TinyRun()
-        tiny.pairs = true
+        tiny.objective = "dpo"
         tiny.validation = true
         tiny.settings.evaluates = .steps(3)
         let run = try tiny.make()
@@ -19,7 +19,7 @@ import Training
 
     @Test func aKeptReferenceIsTheComputedOne() throws {
         var tiny = try TinyRun()
-        tiny.pairs = true
+        tiny.objective = "dpo"
         tiny.dropout = 0
         let engine = try tiny.makeEngine()
         let batch = Batch([
@@ -47,7 +47,7 @@ import Training
 
     @Test func aResumedRunTakesTheKeptReferenceAndEndsInTheSameBits() throws {
         var tiny = try TinyRun()
-        tiny.pairs = true
+        tiny.objective = "dpo"
         tiny.settings.saves = .steps(1)
         let run = try tiny.make()
         #expect(try run.run() == .finished)

@@ -32,9 +32,18 @@ final class Scratch: Sendable {
 struct LetterEncoder: RowEncoder {
     let identity = "letters"
     func encode(_ row: TrainingRow) throws -> EncodedExample {
+        func ids(_ message: Message?) -> [Int32] { (message?.text ?? "").utf8.map { Int32($0 % 90) + 3 } }
         func sequence(_ conversation: Conversation) -> EncodedSequence {
-            let ids = (conversation.messages.last?.text ?? "").utf8.map { Int32($0 % 90) + 3 }
+            let ids = ids(conversation.messages.last)
             return EncodedSequence(ids: ids, weights: Array(repeating: 1, count: ids.count))
+        }
+        if let label = row.label {
+            let prompt = ids(row.conversation.messages.first)
+            var whole = sequence(row.conversation)
+            whole.ids = prompt + whole.ids
+            whole.weights = Array(repeating: 0, count: prompt.count) + whole.weights
+            whole.promptLength = prompt.count
+            return EncodedExample(sequences: [whole], label: label)
         }
         guard let rejected = row.rejected else { return EncodedExample(sequences: [sequence(row.conversation)]) }
         return EncodedExample(.pair, sequences: [sequence(row.conversation), sequence(rejected)])
@@ -54,8 +63,9 @@ struct TinyRun {
     var rate = 1e-3
     var validation = false
     var dropout = 0.1
-    /// DPO over pairs of letters.
-    var pairs = false
+    /// DPO over pairs of letters, or KTO over labelled answers.
+    var objective = "sft"
+    var plan = BatchPlan()
 
     init() throws {
         Services.shared.register("martlet.graph/1", at: GraphService.table)
@@ -70,12 +80,15 @@ struct TinyRun {
     }
 
     private func lines(_ range: Range<Int>) -> String {
-        guard pairs else { return range.map { "{\"text\": \"\(Self.text($0))\"}\n" }.joined() }
-        return range.map { row in
-            let asked = "{\"role\": \"user\", \"content\": \"q\"}"
-            let answer = "{\"role\": \"assistant\", \"content\": \"\(Self.text(row))\"}"
-            return
-                "{\"messages\": [\(asked), \(answer)], \"rejected_response\": \"\(String(Self.text(row).reversed()))\"}\n"
+        range.map { row in
+            let text = Self.text(row)
+            guard objective != "sft" else { return "{\"text\": \"\(text)\"}\n" }
+            let asked = "{\"role\": \"user\", \"content\": \"\(Self.text(row + 3).prefix(row % 4 + 1))\"}"
+            let answer = "{\"role\": \"assistant\", \"content\": \"\(text)\"}"
+            let mark =
+                objective == "dpo"
+                ? "\"rejected_response\": \"\(String(text.reversed()))\"" : "\"label\": \(row % 3 != 0)"
+            return "{\"messages\": [\(asked), \(answer)], \(mark)}\n"
         }.joined()
     }
 
@@ -90,8 +103,7 @@ struct TinyRun {
         options.recompute = .blocks
         return try TrainingEngine(
             model: model,
-            objective: try ObjectiveHandle(
-                id: pairs ? "dpo" : "sft", settings: [:], components: components),
+            objective: try ObjectiveHandle(id: objective, settings: [:], components: components),
             optimizer: try OptimizerHandle(id: optimizer, settings: [:], components: components), options: options)
     }
 
@@ -107,7 +119,8 @@ struct TinyRun {
             })
         var data = DataSettings()
         data.workers = 1
-        data.purpose = pairs ? .pair : .answer
+        data.purpose = ["dpo": .pair, "kto": .label][objective] ?? .answer
+        data.plan = plan
         let resolver = DatasetResolver()
         let sets = try TrainingData(
             [resolver.resolve(train)], validation: validation ? [resolver.resolve(held)] : [], settings: data,

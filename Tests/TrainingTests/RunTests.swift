@@ -29,6 +29,40 @@ import Training
         #expect(abs(accuracy.sum / accuracy.count - (last["eval_token_acc"]?.double ?? -1)) < 1e-6)
     }
 
+    /// KTO's divergence is that of all held-out rows, so that the batches they come in change nothing.
+    @Test func anEvaluationByKTODoesNotHangOnItsBatches() throws {
+        var largest = 0.0
+        // What one adapter makes less likely the other makes likelier, and a divergence below 0 counts as 0.
+        for sign: Float in [1, -1] {
+            var wanted: (loss: Double, divergence: Double)?
+            for rows in [5, 1, 2, 3] {
+                var tiny = try TinyRun()
+                tiny.objective = "kto"
+                tiny.plan = BatchPlan(rows: rows)
+                (tiny.validation, tiny.settings.maximumSteps) = (true, 1)
+                var records: [JSON] = []
+                let run = try tiny.make { if case .record(let record) = $0 { records.append(record) } }
+                let parameters = run.trainer.engine.parameters
+                for entry in parameters.entries where entry.name.contains("lora_B") {
+                    let values = (0..<entry.shape.reduce(1, *)).map { 0.01 * sign * Float($0 * 7 % 11 - 5) }
+                    try parameters.set(entry.name, values)
+                }
+                _ = try run.run()
+                let found = try #require(records.first { $0["eval_loss"] != nil })
+                let loss = try #require(found["eval_loss"]?.double)
+                let divergence = try #require(found["eval_kl"]?.double)
+                largest = max(largest, divergence)
+                guard let wanted else {
+                    wanted = (loss, divergence)
+                    continue
+                }
+                #expect(abs(loss - wanted.loss) <= 1e-4 * wanted.loss, "\(rows) rows: \(loss), \(wanted)")
+                #expect(abs(divergence - wanted.divergence) <= 1e-4, "\(rows) rows: \(divergence), \(wanted)")
+            }
+        }
+        #expect(largest > 1e-2)
+    }
+
     @Test func aRunThatGetsNoBetterStopsEarlyAndEndsWithItsBestWeights() throws {
         var tiny = try TinyRun()
         tiny.validation = true

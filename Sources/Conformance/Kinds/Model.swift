@@ -117,22 +117,23 @@ private struct ModelSuite {
         return try bench.value(outputs[0])
     }
 
-    /// What one sequence holds must not reach the other, nor, in a decoder, a later token an earlier one.
+    /// What one sequence holds must not reach the other, nor, in a decoder, a later token an earlier one. The token that is changed
+    /// is the first sequence's last one, next to the other.
     private func checkSegments(
         _ bench: inout Bench, _ output: Value, ids: Value, tokens: Int, hidden: Int, isCausal: Bool
     ) throws {
         let before = try bench.values([output])[0]
         var changed = [Double](repeating: 0, count: tokens)
-        changed[2] = 4
+        changed[3] = -4
         let after = try bench.values([output], moving: [ids: changed], by: 1)[0]
-        let untouched = isCausal ? [0, 1, 4, 5, 6] : [4, 5, 6]
+        let untouched = isCausal ? [0, 1, 2, 4, 5, 6] : [4, 5, 6]
         for token in untouched
         where before[token * hidden..<(token + 1) * hidden] != after[token * hidden..<(token + 1) * hidden] {
             throw Breach(
-                "\(component.id): another id for token 2 of the first sequence changed token \(token) of [0, 4, 7]")
+                "\(component.id): another id for token 3 of the first sequence changed token \(token) of [0, 4, 7]")
         }
-        if before[2 * hidden..<3 * hidden] == after[2 * hidden..<3 * hidden] {
-            throw Breach("\(component.id): another id for token 2 did not change its own state")
+        if before[3 * hidden..<4 * hidden] == after[3 * hidden..<4 * hidden] {
+            throw Breach("\(component.id): another id for token 3 did not change its own state")
         }
     }
 }

@@ -148,9 +148,8 @@ package final class TrainingRun {
     // MARK: Evaluation
 
     private func evaluate() throws {
-        guard let batches = data.validationBatches() else { return }
         let start = Clock.now
-        let result = try trainer.evaluate(batches)
+        guard let result = try trainer.evaluate(data.validationBatches) else { return }
         lastEvaluation = state.step
         var line = JSONObject([
             ("step", .int(Int64(state.step))), ("epoch", .double(Double(state.epoch) + state.epochShare)),

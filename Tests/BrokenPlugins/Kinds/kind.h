@@ -18,6 +18,9 @@ __attribute__((unused)) static mt_status say(mt_sink out, const char *text, mt_e
     return out.write(out.ctx, text, strlen(text), error);
 }
 
-#define OFFER(kind, table)                                                            \
-    static const mt_component components[] = {MT_COMPONENT(kind, "broken", "", &table)}; \
+#ifndef ID
+#define ID "broken"
+#endif
+#define OFFER(kind, table)                                                      \
+    static const mt_component components[] = {MT_COMPONENT(kind, ID, "", &table)}; \
     MT_DEFINE_PLUGIN("test.broken", "1.0.0", components, initialize)
