@@ -7,8 +7,8 @@ import PluginKit
 /// The plugin under question.
 package struct Subject {
     package let manifestPath: String
-    /// The library; nil when it is in none of the usual places.
-    package let library: String?
+    /// The library, or why there is none.
+    private let library: Result<String, HostError>
     /// Files of configurations for model families, beside the plugin's own check/config.json.
     package let configPaths: [String]
 
@@ -20,20 +20,16 @@ package struct Subject {
         }
         let directory = FileSystem.isDirectory(real) ? real : FileSystem.parent(of: real)
         manifestPath = "\(directory)/plugin.json"
-        guard let manifest = try? Manifest(path: manifestPath), let installation = try? Installation.standard() else {
-            library = nil
-            return
+        let path = manifestPath
+        library = Result { () throws(HostError) in
+            try Installation.standard().library(of: try Manifest(path: path))
         }
-        library = try? installation.library(of: manifest)
     }
 
     func manifest() throws(HostError) -> Manifest { try Manifest(path: manifestPath) }
 
     func libraryPath() throws -> String {
-        guard let library else {
-            throw Breach("the library \(try manifest().library) is neither beside plugin.json nor beside martlet")
-        }
-        return library
+        try library.get()
     }
 
     /// The descriptor, by a host as given.

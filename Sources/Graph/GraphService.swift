@@ -33,12 +33,14 @@ package enum GraphService {
         api.struct_size = UInt32(MemoryLayout<mt_graph_api>.size)
         api.emit = { handle, op, inputs, inputCount, attrs, attrCount, outputs, outputCount, error in
             building(handle, error) { graph in
+                try checkCount(inputCount, inputs, "inputs", graph, op.string)
+                try checkCount(attrCount, attrs, "attributes", graph, op.string)
+                try checkCount(outputCount, outputs, "outputs", graph, op.string)
                 var values: [Value] = []
                 for i in 0..<inputCount {
                     values.append(try value(inputs.map { $0[i] } ?? mt_value(), in: graph, for: op.string))
                 }
-                let attributes = try UnsafeBufferPointer(start: attrs, count: attrs == nil ? 0 : attrCount).map(
-                    attribute)
+                let attributes = try UnsafeBufferPointer(start: attrs, count: attrCount).map(attribute)
                 let results = try graph.emit(op.string, values, attributes, outputs: outputCount)
                 for (i, result) in results.prefix(outputCount).enumerated() { outputs?[i] = value(result, of: graph) }
             }
@@ -48,13 +50,15 @@ package enum GraphService {
                 let known = try value(given, in: graph)
                 guard !known.isNone, let out else { throw graph.error(.invalid, "no value was given", "describe") }
                 let type = graph.type(known)
-                out.pointee.type = type.element.rawValue
-                out.pointee.rank = UInt32(type.shape.count)
-                withUnsafeMutableBytes(of: &out.pointee.dims) { dims in
+                var info = mt_value_info()
+                info.type = type.element.rawValue
+                info.rank = UInt32(type.shape.count)
+                withUnsafeMutableBytes(of: &info.dims) { dims in
                     for (i, size) in type.shape.prefix(Int(MT_MAX_RANK)).enumerated() {
                         dims.storeBytes(of: Int64(size), toByteOffset: i * 8, as: Int64.self)
                     }
                 }
+                try writeSized(info, to: out, size: out.pointee.struct_size, \.struct_size)
             }
         }
         api.parameter = { handle, name, dims, rank, flags, _, out, error in
@@ -69,9 +73,15 @@ package enum GraphService {
                 guard let element = ElementType(rawValue: type) else {
                     throw graph.error(.invalid, "element type \(type) is unknown", "constant")
                 }
-                let bytes = Array(UnsafeRawBufferPointer(start: data, count: data == nil ? 0 : size))
-                out?.pointee = value(
-                    try graph.constant(ValueType(try shape(dims, rank, graph), element), bytes), of: graph)
+                let type = ValueType(try shape(dims, rank, graph), element)
+                guard type.isCountable, size == type.byteCount, size == 0 || data != nil else {
+                    throw graph.error(
+                        .invalid,
+                        "a constant \(type) does not take \(UInt(bitPattern: size)) bytes\(data == nil ? " at NULL" : "")",
+                        "constant")
+                }
+                let bytes = Array(UnsafeRawBufferPointer(start: data, count: size))
+                out?.pointee = value(try graph.constant(type, bytes), of: graph)
             }
         }
         api.linear = { handle, name, x, outFeatures, hasBias, flags, out, error in
@@ -104,9 +114,22 @@ package enum GraphService {
         }
     }
 
+    /// The most inputs, outputs or attributes of one op.
+    private static let countLimit = 1 << 16
+
+    /// size_t comes as Int, so a huge count is negative.
+    private static func checkCount<Element>(
+        _ count: Int, _ pointer: UnsafePointer<Element>?, _ what: String, _ graph: Graph, _ op: String
+    ) throws(GraphError) {
+        guard 0...countLimit ~= count else {
+            throw graph.error(.invalid, "\(UInt(bitPattern: count)) \(what), wanted at most \(countLimit)", op)
+        }
+        guard count == 0 || pointer != nil else { throw graph.error(.invalid, "\(count) \(what) at NULL", op) }
+    }
+
     private static func shape(_ dims: UnsafePointer<Int64>?, _ rank: Int, _ graph: Graph) throws(GraphError) -> [Int] {
-        guard rank <= Int(MT_MAX_RANK) else {
-            throw graph.error(.invalid, "rank \(rank) is more than \(MT_MAX_RANK)", "shape")
+        guard 0...Int(MT_MAX_RANK) ~= rank else {
+            throw graph.error(.invalid, "rank \(rank) is not one of 0 to \(MT_MAX_RANK)", "shape")
         }
         var sizes: [Int] = []
         for i in 0..<rank {

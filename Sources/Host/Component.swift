@@ -1,3 +1,4 @@
+import Kinds
 import PluginAPI
 import PluginKit
 
@@ -54,6 +55,9 @@ package struct Component: @unchecked Sendable {
         raw.ctx = context
         return raw
     }
+
+    /// What the table lacks of its kind; nil when it is whole, or when the kind is none of the contract's.
+    package var tableFault: String? { TableShape.known[kind]?.fault(rawTable) }
 
     /// The kind's table. What an older plugin's table does not reach stays as in `empty`: functions absent.
     package func table<Table>(_ empty: Table) -> Table {

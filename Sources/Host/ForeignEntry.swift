@@ -77,16 +77,19 @@ extension Policy {
     func check(_ entry: ForeignEntry, library path: String) throws(HostError) {
         try check(id: entry.plugin)
         try checkPlace(path, of: entry.plugin)
-        guard let wanted = entry.digest else {
+        let pins = [
+            (entry.digest, "the entry at \(entry.place)"), (digests[entry.plugin], "policy.sha256.\(entry.plugin)"),
+        ]
+        guard pins.contains(where: { $0.0 != nil }) else {
             guard requiresSignature else { return }
             throw HostError(
                 .policy, entry.plugin, "policy.require_signed holds, and a plain library carries no signature",
                 fix: "give the entry at \(entry.place) a sha256")
         }
         let found = try Digest.sha256(file: path)
-        guard found == wanted else {
+        for case (let wanted?, let who) in pins where found != wanted {
             throw HostError(
-                .policy, entry.plugin, "\(path) has sha256 \(found), the entry at \(entry.place) wants \(wanted)",
+                .policy, entry.plugin, "\(path) has sha256 \(found), \(who) wants \(wanted)",
                 fix: "restore the library, or change the digest if the change is meant")
         }
     }

@@ -127,6 +127,13 @@ extension Installation {
         foreign = (document.root["foreign"]?.array ?? []).enumerated().map { index, value in
             ForeignEntry(value, place: document.place(of: "foreign[\(index)]"))
         }
+        for (i, entry) in foreign.enumerated() {
+            guard let first = foreign[..<i].firstIndex(where: { ($0.kind, $0.id) == (entry.kind, entry.id) }) else {
+                continue
+            }
+            throw document.refusal(
+                "foreign[\(i)]", "\(entry.kind) \(entry.id) is already foreign[\(first)]", fix: "give it another id")
+        }
         policy = try Policy(document.root["policy"], base: base, document: document)
     }
 
@@ -146,10 +153,12 @@ extension Installation {
     /// Paths of the manifests, in order; a directory that holds one is not searched further.
     private mutating func manifestPaths() -> [String] {
         var found: [String] = []
+        var seen: Set<String> = []
         func search(_ directory: String, depth: Int) {
             let here = "\(directory)/plugin.json"
             if System.kind(of: here) != nil {
-                found.append(here)
+                // Directories may overlap.
+                if seen.insert(FileSystem.real(here) ?? here).inserted { found.append(here) }
                 return
             }
             guard depth < 2 else { return }
@@ -159,7 +168,11 @@ extension Installation {
                     if FileSystem.isDirectory(below) { search(below, depth: depth + 1) }
                 }
             } catch {
-                problems.append(HostError(error))
+                var problem = HostError(error)
+                if depth == 0, let path, problem.fix.isEmpty {
+                    problem.fix = "correct `directories` in \(path), or martlet plugin remove \(directory)"
+                }
+                problems.append(problem)
             }
         }
         for directory in directories where path != nil || System.kind(of: directory) != nil {

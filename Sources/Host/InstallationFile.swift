@@ -56,6 +56,38 @@ package struct InstallationFile {
         }
     }
 
+    /// Takes out what is said of a plugin whose manifest cannot be read.
+    /// - Parameter name: Its id, or its directory.
+    /// - Returns: Whether anything was said of it.
+    package func forget(_ name: String) throws(HostError) -> Bool {
+        var isKnown = false
+        try edit { root in
+            let base = FileSystem.parent(of: path)
+            let here = FileSystem.real(".") ?? "."
+            let place = FileSystem.absolute(name, from: here)
+            let directories = root["directories"]?.array ?? []
+            let left = directories.filter { entry in
+                let listed = FileSystem.absolute(entry.string ?? "", from: base)
+                return listed != place
+                    && (FileSystem.real(listed) == nil || FileSystem.real(listed) != FileSystem.real(place))
+            }
+            isKnown = left.count < directories.count
+            root["directories"] = .array(left)
+            for (group, key) in [(root["plugins"], "plugins"), (root["policy"]?["sha256"], "sha256")] {
+                guard var members = group?.object, members[name] != nil else { continue }
+                members[name] = nil
+                isKnown = true
+                if key == "plugins" {
+                    root[key] = .object(members)
+                } else if var policy = root["policy"]?.object {
+                    policy[key] = .object(members)
+                    root["policy"] = .object(policy)
+                }
+            }
+        }
+        return isKnown
+    }
+
     private static func set(_ root: inout JSONObject, _ key: String, _ id: String, _ change: (inout JSONObject) -> Void)
     {
         var group = root[key]?.object ?? JSONObject()

@@ -22,6 +22,15 @@ package struct LoadedPlugin {
         try Self.initialize(descriptor, host, manifest.id)
         do throws(HostError) {
             components = try Self.enumerate(descriptor, manifest)
+            // Rooms above call what a table holds without asking again.
+            for component in components {
+                guard let fault = component.tableFault else { continue }
+                throw HostError(
+                    .initialization, manifest.id, "its \(component.kind) \(component.id) cannot be called: \(fault)",
+                    fix:
+                        "fill the table as the kind's header says; martlet plugin check \(manifest.directory) tells more"
+                )
+            }
         } catch {
             descriptor.`deinit`?(descriptor.ctx)
             throw error
@@ -112,6 +121,15 @@ package struct LoadedPlugin {
                     .initialization, manifest.id, "component \(index) of \(count) failed: \(error.failure(status))")
             }
             components.append(try Component(raw, plugin: manifest.id, index: index))
+        }
+        for (component, claim) in components.flatMap({ c in
+            manifest.provides.filter { ($0.kind, $0.id) == (c.kind, c.id) }.map { (c, $0) }
+        })
+        where component.priority != claim.priority {
+            throw HostError(
+                .disagreement, manifest.id,
+                "its \(claim.kind) \(claim.id) has priority \(component.priority), and its manifest says \(claim.priority)",
+                fix: "make priority in plugin.json that of mt_component")
         }
         let offered = Set(components.map { "\($0.kind) \($0.id)" })
         let claimed = Set(manifest.provides.map { "\($0.kind) \($0.id)" })

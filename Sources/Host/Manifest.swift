@@ -7,6 +7,8 @@ package struct Manifest: Sendable, Equatable {
         package let kind: String
         package let id: String
         package let summary: String
+        /// Breaks ties between components that score the same: the higher goes first.
+        package let priority: Int
     }
     package let id: String
     package let version: String
@@ -53,6 +55,9 @@ extension Manifest {
                     .required("kind", .text(.interface), "interface id, such as martlet.model/1"),
                     .required("id", .text(.identifier), "the component's name within its kind"),
                     .optional("summary", .text(.any), "one line for listings"),
+                    .optional(
+                        "priority", .integer(-1_000_000...1_000_000),
+                        "breaks ties between components that score the same, as mt_component says; 0 by default"),
                 ])), "the components that the plugin offers"),
         .required("description", .text(.any), "one sentence for listings"),
         .required("license", .text(.any), "SPDX licence expression"),
@@ -87,7 +92,9 @@ extension Manifest {
         license = text("license")
         publisher = root["publisher"]?.string
         provides = (root["provides"]?.array ?? []).map {
-            Claim(kind: $0["kind"]?.string ?? "", id: $0["id"]?.string ?? "", summary: $0["summary"]?.string ?? "")
+            Claim(
+                kind: $0["kind"]?.string ?? "", id: $0["id"]?.string ?? "", summary: $0["summary"]?.string ?? "",
+                priority: $0["priority"]?.int ?? 0)
         }
         var seen: [String: Int] = [:]
         for (i, claim) in provides.enumerated() {

@@ -1,12 +1,14 @@
 import Glibc
 
 /// Names the plugin that ends the process, or does not return, while it is being opened: its code runs in this process, so
-/// a crash of it is a crash of ours. Programs turn it on; `plugin check` asks such questions in processes of their own.
+/// a crash of it is a crash of ours. An `exit` of one that is called later is not taken for success. Programs turn it on; `plugin check` asks such questions in processes of their own.
 package enum OpeningWatch {
     /// What a signal handler may touch: texts made beforehand, written as they are.
     nonisolated(unsafe) private static var crashText: UnsafeMutablePointer<CChar>?
     nonisolated(unsafe) private static var hangText: UnsafeMutablePointer<CChar>?
     nonisolated(unsafe) private static var exitText: UnsafeMutablePointer<CChar>?
+    /// For an end of the process that is not the program's own, when no plugin is being opened.
+    nonisolated(unsafe) private static var strayText: UnsafeMutablePointer<CChar>?
     nonisolated(unsafe) private static var exitStatus: Int32 = 3
     nonisolated(unsafe) private static var secondsAllowed: UInt32 = 0
 
@@ -18,8 +20,14 @@ package enum OpeningWatch {
         secondsAllowed = UInt32(clamping: max(1, seconds))
         exitStatus = status
         CrashNames.start()
-        atexit { OpeningWatch.end(OpeningWatch.exitText) }
+        strayText = strdup(
+            "martlet: a plugin or a foreign function ended the process in the midst of the work, which is not complete\n"
+        )
+        atexit { OpeningWatch.end(OpeningWatch.exitText ?? OpeningWatch.strayText) }
     }
+
+    /// From here on an end of the process is the program's own.
+    package static func stop() { strayText = nil }
 
     /// Runs `body`, which runs code of `plugin`.
     static func during<Result, Failure: Error>(_ plugin: String, _ body: () throws(Failure) -> Result) throws(Failure)

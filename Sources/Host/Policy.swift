@@ -23,7 +23,7 @@ package struct Policy: Sendable {
         .optional("allow", .list(of: .text(.identifier)), "the only plugin ids that may be loaded"),
         .optional("deny", .list(of: .text(.identifier)), "plugin ids that are never loaded"),
         .optional("sha256", .map(of: .text(.digest)), "plugin id → digest that its library must have"),
-        .optional("publishers", .map(of: .text(.digest)), "publisher → Ed25519 public key, 64 hexadecimal digits"),
+        .optional("publishers", .map(of: .text(.publicKey)), "publisher → Ed25519 public key, 64 hexadecimal digits"),
         .optional("require_signed", .boolean, "true: every plugin must be signed by one of the publishers"),
     ])
 
@@ -74,8 +74,11 @@ package struct Policy: Sendable {
                     fix: "install it again, or run martlet plugin add if the change is meant")
             }
         }
-        // A publisher whom the policy names always has to have signed.
-        if requiresSignature || manifest.publisher.map({ publishers[$0] != nil }) ?? false {
+        // A publisher whom the policy names always has to have signed, and what such a one signed has to be whole.
+        let signer = try Signature.publisher(of: manifest)
+        if requiresSignature
+            || [manifest.publisher, signer].contains(where: { $0.map { publishers[$0] != nil } ?? false })
+        {
             try Signature.check(manifest, library: path, publishers: publishers)
         }
     }

@@ -12,20 +12,31 @@ package final class Registry: @unchecked Sendable {
         package let problem: HostError?
         package var isUsable: Bool { isEnabled && problem == nil }
     }
+    /// A function of a plain library that plugins.json offers.
+    package struct ForeignRecord: Sendable {
+        package let entry: ForeignEntry
+        package let isEnabled: Bool
+        package let problem: HostError?
+    }
     /// A component as its manifest claims it.
     package struct Claim: Sendable {
         package let plugin: String
         package let kind: String
         package let id: String
         package let summary: String
+        fileprivate var priority = 0
     }
 
     package let installation: Installation
     package let services: Services
     /// In the order in which they were found.
     package let plugins: [Record]
-    /// Everything that keeps a plugin from being used, known without opening any.
-    package var problems: [HostError] { installation.problems + plugins.compactMap(\.problem) }
+    /// In the order of plugins.json.
+    package let foreign: [ForeignRecord]
+    /// Everything that keeps something from being used, known without opening any plugin.
+    package var problems: [HostError] {
+        installation.problems + plugins.compactMap(\.problem) + foreign.compactMap(\.problem) + conflicts + misspelt
+    }
     /// Makes a component of a function of a plain library.
     package typealias ForeignBinder =
         @Sendable (_ entry: ForeignEntry, _ library: String) throws(HostError) -> Component
@@ -66,18 +77,37 @@ package final class Registry: @unchecked Sendable {
         for record in plugins where record.isUsable {
             for claim in record.manifest.provides {
                 claims[claim.kind, default: []].append(
-                    Claim(plugin: record.manifest.id, kind: claim.kind, id: claim.id, summary: claim.summary))
+                    Claim(
+                        plugin: record.manifest.id, kind: claim.kind, id: claim.id, summary: claim.summary,
+                        priority: claim.priority))
             }
         }
-        for entry in installation.foreign {
+        foreign = installation.foreign.map { entry in
+            var problem: HostError?
+            do throws(HostError) {
+                try installation.policy.check(id: entry.plugin)
+                try installation.policy.checkPlace(try installation.library(of: entry), of: entry.plugin)
+            } catch {
+                problem = error
+            }
+            let isEnabled = installation.entries[entry.plugin]?.isEnabled ?? true
+            return ForeignRecord(entry: entry, isEnabled: isEnabled, problem: problem)
+        }
+        for record in foreign where record.isEnabled && record.problem == nil {
+            let entry = record.entry
             claims[entry.kind, default: []].append(
                 Claim(plugin: entry.plugin, kind: entry.kind, id: entry.id, summary: entry.summary))
         }
-        self.claims = claims
+        // Higher priority first; of the same, in the order in which they were found.
+        self.claims = claims.mapValues { claims in
+            claims.enumerated().sorted {
+                ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset)
+            }.map(\.element)
+        }
         services.attach(self)
     }
 
-    /// The usable components of a kind, as claimed, in the order of the manifests.
+    /// The usable components of a kind, as claimed, higher priority first.
     package func claims(kind: String) -> [Claim] { claims[kind] ?? [] }
 
     /// The kinds of which there are components.
@@ -103,25 +133,10 @@ package final class Registry: @unchecked Sendable {
         try find(kind: kind, id: id).raw
     }
 
-    /// The ids of a kind's components, each once, in the order of the manifests.
+    /// The ids of a kind's components, each once, higher priority first.
     package func componentIDs(kind: String) -> [String] {
         var seen: Set<String> = []
         return claims(kind: kind).map(\.id).filter { seen.insert($0).inserted }
-    }
-
-    /// All components of a kind, higher priority first. Plugins that fail are reported and left out.
-    package func components(kind: String, _ problem: (HostError) -> Void) -> [Component] {
-        var found: [Component] = []
-        for claim in claims(kind: kind) {
-            do throws(HostError) {
-                if try self.claim(kind: kind, id: claim.id).plugin != claim.plugin { continue }
-                found.append(try find(kind: kind, id: claim.id))
-            } catch {
-                problem(error)
-            }
-        }
-        return found.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }.map(
-            \.element)
     }
 
     private func claim(kind: String, id: String) throws(HostError) -> Claim {
@@ -129,15 +144,19 @@ package final class Registry: @unchecked Sendable {
         switch named.count {
         case 1: return named[0]
         case 0:
-            if let hidden = plugins.first(where: {
+            func hidden(_ problem: HostError?, _ plugin: String) -> HostError {
+                problem
+                    ?? HostError(
+                        .notFound, "\(kind) \(id)", "its plugin \(plugin) is disabled",
+                        fix: "set plugins.\(plugin).enabled to true in \(installation.path ?? "plugins.json")")
+            }
+            if let record = plugins.first(where: {
                 !$0.isUsable && $0.manifest.provides.contains { $0.kind == kind && $0.id == id }
             }) {
-                throw hidden.problem
-                    ?? HostError(
-                        .notFound, "\(kind) \(id)", "its plugin \(hidden.manifest.id) is disabled",
-                        fix:
-                            "set plugins.\(hidden.manifest.id).enabled to true in \(installation.path ?? "plugins.json")"
-                    )
+                throw hidden(record.problem, record.manifest.id)
+            }
+            if let record = foreign.first(where: { $0.entry.kind == kind && $0.entry.id == id }) {
+                throw hidden(record.problem, record.entry.plugin)
             }
             let known = claims(kind: kind).map(\.id).sorted()
             throw HostError(
@@ -152,9 +171,51 @@ package final class Registry: @unchecked Sendable {
             {
                 return claim
             }
-            throw HostError(
-                .conflict, "\(kind) \(id)", "is claimed by \(named.map(\.plugin).joined(separator: " and "))",
-                fix: "set preferences.\(kind).\(id) to one of them in \(installation.path ?? "plugins.json")")
+            throw conflict(named)
+        }
+    }
+
+    /// Several plugins claim one component, and no preference chooses.
+    private func conflict(_ claims: [Claim]) -> HostError {
+        let (kind, id) = (claims[0].kind, claims[0].id)
+        let place = installation.path ?? "plugins.json"
+        let choices = claims.map(\.plugin).joined(separator: " and ")
+        guard let preferred = installation.preferences[kind]?[id] else {
+            return HostError(
+                .conflict, "\(kind) \(id)", "is claimed by \(choices)",
+                fix: "set preferences.\(kind).\(id) to one of them in \(place)")
+        }
+        return HostError(
+            .conflict, "\(kind) \(id)",
+            "is claimed by \(choices), and preferences names \(preferred), which does not offer it",
+            fix: "set preferences.\(kind).\(id) to one of them in \(place)")
+    }
+
+    private var conflicts: [HostError] {
+        claims.keys.sorted().flatMap { kind in
+            Dictionary(grouping: claims(kind: kind), by: \.id).sorted { $0.key < $1.key }.compactMap { id, claims in
+                let preferred = installation.preferences[kind]?[id]
+                return claims.count > 1 && !claims.contains { $0.plugin == preferred } ? conflict(claims) : nil
+            }
+        }
+    }
+
+    /// Ids in plugins.json that nothing has, where something has one that is nearly the same: a policy may speak of what is
+    /// not installed here, and a slip of the pen must not make it speak of nothing.
+    private var misspelt: [HostError] {
+        let known = plugins.map(\.manifest.id) + foreign.map(\.entry.plugin)
+        let policy = installation.policy
+        var named =
+            installation.entries.keys.map { ("plugins.\($0)", $0) } + (policy.allow ?? []).map { ("policy.allow", $0) }
+        named += policy.deny.map { ("policy.deny", $0) } + policy.digests.keys.map { ("policy.sha256", $0) }
+        named += installation.preferences.flatMap { kind, choices in
+            choices.map { ("preferences.\(kind).\($0.key)", $0.value) }
+        }
+        return named.sorted { $0 < $1 }.compactMap { field, id in
+            guard !known.contains(id), let near = nearest(id, in: known) else { return nil }
+            return HostError(
+                .installation, installation.path ?? "plugins.json", "\(field) names \(id), which is not installed",
+                fix: "did you mean \(near)?")
         }
     }
 
@@ -176,7 +237,7 @@ package final class Registry: @unchecked Sendable {
         guard let bind else { throw HostError(.notFound, entry.plugin, "this program calls no foreign functions") }
         let library = try installation.library(of: entry)
         try installation.policy.check(entry, library: library)
-        return try bind(entry, library)
+        return try OpeningWatch.during(entry.plugin) { () throws(HostError) in try bind(entry, library) }
     }
 
     /// The installed plugin `id`.

@@ -65,6 +65,9 @@ extension Schema.TextRule {
     static let digest = Self(wanted: "a sha256 digest: 64 hexadecimal digits", pattern: "^[0-9a-f]{64}$") {
         $0.utf8.count == 64 && $0.utf8.allSatisfy { 48...57 ~= $0 || 97...102 ~= $0 }
     }
+    static let publicKey = Self(wanted: "an Ed25519 public key: 64 hexadecimal digits", pattern: digest.pattern) {
+        digest.holds($0)
+    }
     static func oneOf(_ choices: String...) -> Self {
         Self(
             wanted: choices.map { "\"\($0)\"" }.joined(separator: " or "),

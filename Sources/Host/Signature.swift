@@ -29,6 +29,16 @@ package struct Signature: Sendable {
     package static func write(
         for manifest: Manifest, library: String, publisher: String, secret: String
     ) throws(HostError) -> String {
+        guard Schema.TextRule.identifier.holds(publisher) else {
+            throw HostError(
+                .policy, manifest.id, "the publisher \"\(publisher)\" is no name",
+                fix: "use \(Schema.TextRule.identifier.wanted)")
+        }
+        if let named = manifest.publisher, named != publisher {
+            throw HostError(
+                .disagreement, manifest.path, "publisher is \(named), and \(publisher) is to sign",
+                fix: "sign as \(named), or change the manifest")
+        }
         let digests = (try Digest.sha256(file: manifest.path), try Digest.sha256(file: library))
         guard let signature = Digest.sign(statement(publisher, digests.0, digests.1), secret: secret) else {
             throw HostError(
@@ -48,6 +58,13 @@ package struct Signature: Sendable {
         return path
     }
 
+    /// Who says to have signed the plugin; nil where it has no plugin.sig.
+    static func publisher(of manifest: Manifest) throws(HostError) -> String? {
+        let path = "\(manifest.directory)/\(fileName)"
+        guard System.kind(of: path) == .file else { return nil }
+        return try CheckedDocument(path: path, schema: schema, code: .policy).root["publisher"]?.string
+    }
+
     /// Refuses a plugin that is not signed by one of `publishers`, or that was changed since.
     static func check(_ manifest: Manifest, library: String, publishers: [String: String]) throws(HostError) {
         func refuse(_ message: String, _ fix: String) -> HostError {
@@ -59,6 +76,11 @@ package struct Signature: Sendable {
         }
         let root = try CheckedDocument(path: path, schema: schema, code: .policy).root
         func text(_ key: String) -> String { root[key]?.string ?? "" }
+        if let named = manifest.publisher, named != text("publisher") {
+            throw refuse(
+                "its manifest names the publisher \(named), and \(text("publisher")) signed it",
+                "ask \(named) for a signed build")
+        }
         guard let key = publishers[text("publisher")] else {
             let known = publishers.keys.sorted().joined(separator: ", ")
             throw refuse(

@@ -20,8 +20,15 @@ package struct HubHandle: HubSource {
     /// The hub that knows `id` best, or the one called `name`.
     package init(for id: String, named name: String? = nil, registry: Registry) throws {
         var best: (score: Int, priority: Int32, component: mt_component, id: String)?
+        var failure: HostError?
         for candidate in registry.componentIDs(kind: MT_KIND_HUB) where name == nil || name == candidate {
-            let component = try registry.component(kind: MT_KIND_HUB, id: candidate)
+            let component: mt_component
+            do throws(HostError) {
+                component = try registry.component(kind: MT_KIND_HUB, id: candidate)
+            } catch {
+                failure = error
+                continue
+            }
             guard let table = component.table?.assumingMemoryBound(to: mt_hub_table.self) else { continue }
             let score = name == nil ? id.lent { Int(table.pointee.probe(component.ctx, $0)) } : 100
             if score > 0, best.map({ (score, component.priority) > ($0.score, $0.priority) }) ?? true {
@@ -29,6 +36,7 @@ package struct HubHandle: HubSource {
             }
         }
         guard let best, let table = best.component.table?.assumingMemoryBound(to: mt_hub_table.self) else {
+            if let failure { throw failure }
             let known = registry.componentIDs(kind: MT_KIND_HUB).joined(separator: ", ")
             throw HubError(
                 .notFound,

@@ -9,13 +9,15 @@ struct ChatInput {
 
     /// - Parameter commands: What a word that begins with a slash may be completed to.
     init(commands: [String]) {
-        guard LineEditor.isPossible() else {
+        guard LineEditor.isPossible(output: Terminal.output) else {
             editor = nil
             return
         }
         let directory = FileService.cacheDirectory
         mkdir(directory, 0o700)
-        editor = LineEditor(history: History(path: System.join(directory, "infer_history"))) { text in
+        editor = LineEditor(
+            history: History(path: System.join(directory, "infer_history")), output: Terminal.output
+        ) { text in
             text.hasPrefix("/") ? commands.filter { $0.hasPrefix(text) } : []
         }
     }

@@ -12,12 +12,13 @@ import Training
 /// What commands that run models start from: the installation with its services.
 enum Session {
     static func registry(_ arguments: Arguments) throws -> Registry {
+        Terminal.keepOutput()
         Services.shared.register("martlet.graph/1", at: GraphService.table)
         Services.shared.log.redirect { level, source, message in
             if level >= .warning { Terminal.error("\(source): \(message)") }
         }
         let registry = try installed(arguments)
-        for problem in registry.problems { Terminal.error("plugin left out: \(problem)") }
+        for problem in registry.problems { Terminal.error("plugins: \(problem)") }
         return registry
     }
 
@@ -28,12 +29,23 @@ enum Session {
         return Registry(try Installation.standard(extra: arguments.list("plugin_path")), bind: ForeignFunction.bind)
     }
 
-    /// The data set formats of an installation.
+    /// The data set formats of an installation. A plugin that cannot be opened is reported and left out.
+    /// - Throws: Why the last one cannot be opened, when none can.
     static func rowFormats(_ registry: Registry) throws -> RowFormats {
-        RowFormats(
-            try registry.componentIDs(kind: MT_KIND_DATASET).compactMap {
-                RowFormat(try registry.component(kind: MT_KIND_DATASET, id: $0))
-            })
+        var formats: [RowFormat] = []
+        var failure: HostError?
+        for id in registry.componentIDs(kind: MT_KIND_DATASET) {
+            do throws(HostError) {
+                if let format = RowFormat(try registry.component(kind: MT_KIND_DATASET, id: id)) {
+                    formats.append(format)
+                }
+            } catch {
+                Terminal.error("plugin left out: \(error)")
+                failure = error
+            }
+        }
+        if formats.isEmpty, let failure { throw failure }
+        return RowFormats(formats)
     }
 
     static let modelFlags: [Flag] = [

@@ -4,14 +4,26 @@ import Host
 
 /// Standard output and standard error.
 enum Terminal {
-    static var isInteractive: Bool { isatty(1) == 1 }
+    /// Where the program's own output goes.
+    nonisolated(unsafe) private(set) static var output: Int32 = 1
+
+    static var isInteractive: Bool { isatty(output) == 1 }
+
+    /// Keeps standard output for the program: what plugins print to it goes to standard error from here on.
+    static func keepOutput() {
+        guard output == 1 else { return }
+        let own = fcntl(1, F_DUPFD_CLOEXEC, 3)
+        guard own >= 0 else { return }
+        output = own
+        dup2(2, 1)
+    }
 
     static func write(_ text: String) {
         var copy = text
         copy.withUTF8 { bytes in
             var sent = 0
             while sent < bytes.count {
-                let count = Glibc.write(1, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
+                let count = Glibc.write(output, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
                 if count < 0 && errno == EINTR { continue }
                 if count <= 0 { return }
                 sent += count

@@ -1,3 +1,6 @@
 import Glibc
+import Host
 
-exit(CommandLineTool.run(Array(CommandLine.arguments.dropFirst())))
+let status = CommandLineTool.run(Array(CommandLine.arguments.dropFirst()))
+OpeningWatch.stop()
+exit(status)

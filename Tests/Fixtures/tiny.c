@@ -8,6 +8,10 @@
 #define COMPONENT "count"
 #endif
 
+#ifndef PRIORITY
+#define PRIORITY 0
+#endif
+
 static const mt_host *host;
 static int64_t events;
 
@@ -43,7 +47,7 @@ static mt_status component(void *ctx, size_t index, mt_component *out, mt_error 
         if (error) __builtin_memcpy(error->message, "there is one component", 23);
         return MT_INVALID;
     }
-    const mt_component mine = {sizeof mine, 0, MT_STR(MT_KIND_LOGGER), MT_STR(COMPONENT), MT_STR("counts events"), &table, NULL};
+    const mt_component mine = {sizeof mine, PRIORITY, MT_STR(MT_KIND_LOGGER), MT_STR(COMPONENT), MT_STR("counts events"), &table, NULL};
     uint32_t size = out->struct_size;
     __builtin_memcpy(out, &mine, size < sizeof mine ? size : sizeof mine);
     return MT_OK;

@@ -13,6 +13,46 @@ import Graph
     ]
     private static let words = ["auto", "f32", "bf16", "", "int8", "float", "\u{0}", "é"]
 
+    /// size_t goes both ways: what cannot be a count is refused before anything is read there.
+    @Test func countsThatCannotBeAreRefused() throws {
+        let graph = Graph()
+        let (api, handle) = (GraphService.table.pointee, GraphService.handle(graph))
+        var value = GraphService.value(graph.input("x", ValueType([2])), of: graph)
+        var attribute = mt_attr()
+        var dims: [Int64] = [2]
+        func refusal(_ body: (UnsafeMutablePointer<mt_error>) -> mt_status?) -> String {
+            var error = mt_error()
+            error.struct_size = UInt32(MemoryLayout<mt_error>.size)
+            let status = body(&error) ?? MT_OK
+            return status == MT_OK ? "done" : error.failure(status).message
+        }
+        for count in [-1, .min, .max, 1 << 40, 1 << 17] {
+            let inputs = "add".lent { op in refusal { api.emit?(handle, op, &value, count, nil, 0, nil, 0, $0) } }
+            let attributes = "add".lent { op in
+                refusal { api.emit?(handle, op, &value, 1, &attribute, count, nil, 0, $0) }
+            }
+            var results = [mt_value()]
+            let outputs = "add".lent { op in refusal { api.emit?(handle, op, &value, 1, nil, 0, &results, count, $0) } }
+            let rank = "p".lent { name in refusal { api.parameter?(handle, name, &dims, count, 0, 0, &value, $0) } }
+            let size = refusal { api.constant?(handle, UInt32(MT_F32), &dims, 1, [Float(1), 2], count, &value, $0) }
+            #expect(inputs.contains("inputs, wanted at most"))
+            #expect(attributes.contains("attributes, wanted at most"))
+            #expect(outputs.contains("outputs, wanted at most"))
+            #expect(rank.contains("is not one of 0 to"))
+            #expect(size.contains("does not take"))
+        }
+        let nowhere = "add".lent { op in refusal { api.emit?(handle, op, nil, 2, nil, 0, nil, 0, $0) } }
+        #expect(nowhere == "2 inputs at NULL")
+        let empty = refusal { api.constant?(handle, UInt32(MT_F32), &dims, 1, nil, 8, &value, $0) }
+        #expect(empty.hasSuffix("at NULL"))
+        var info = mt_value_info()
+        info.struct_size = 8
+        info.rank = 77
+        let described = refusal { api.describe?(handle, value, &info, $0) }
+        #expect(described == "done")
+        #expect(info.type == UInt32(MT_F32) && info.rank == 77, "a shorter struct is not written past its end")
+    }
+
     private struct Writer {
         let graph = Graph()
         let api = GraphService.table

@@ -5,7 +5,7 @@ import Testing
 /// What a user meets when a plugin, a manifest or plugins.json is bad: a message, an exit code, and the others work on.
 @Suite("Bad input, at the command line")
 struct BadInputTests {
-    private static func source(_ id: String, initialize: String = "return MT_OK;", before: String = "") -> String {
+    static func source(_ id: String, initialize: String = "return MT_OK;", before: String = "") -> String {
         """
         #include <martlet/define.h>
         #include <martlet/martlet.h>
@@ -28,7 +28,7 @@ struct BadInputTests {
         """
     }
 
-    private func plugin(_ scratch: Scratch, _ id: String, _ text: String?, manifest: [String: String] = [:]) throws {
+    func plugin(_ scratch: Scratch, _ id: String, _ text: String?, manifest: [String: String] = [:]) throws {
         if let text {
             let file = try scratch.write("src/\(id).c", text)
             try scratch.compile(file, to: "plugins/\(id)/libtiny.so", defines: ["-fvisibility=hidden"])
@@ -40,13 +40,13 @@ struct BadInputTests {
     }
 
     /// The good plugin answers, whatever stands beside it.
-    private func expectGood(_ scratch: Scratch, _ environment: [String: String]) throws {
+    func expectGood(_ scratch: Scratch, _ environment: [String: String]) throws {
         let good = try Program.run(
             "plugin", "call", "reward", "good", "\(scratch.path)/rows.jsonl", environment: environment)
         #expect(good.status == 0 && good.text.hasPrefix("row 1\t4.0\n"), "\(good.text)")
     }
 
-    private func scratch(_ members: String = "") throws -> (Scratch, [String: String]) {
+    func scratch(_ members: String = "") throws -> (Scratch, [String: String]) {
         let scratch = try Scratch()
         try plugin(scratch, "good", Self.source("good"))
         let file = try scratch.write(

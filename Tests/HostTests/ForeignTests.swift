@@ -159,6 +159,43 @@ struct ForeignTests {
         #expect(error?.message.contains(expected) == true, "\(String(describing: error))")
     }
 
+    /// What plugins.json says of a plugin, it says of a function's id too.
+    @Test func whatHoldsForPluginsHoldsForFunctions() throws {
+        let scratch = try scratch()
+        let function = Self.entry("bool is_even(int x)")
+        func outcome(_ members: String) throws -> String {
+            refusal { try registry(scratch, members).find(kind: MT_KIND_METRIC, id: "f") }?.description ?? "loaded"
+        }
+        let zeros = String(repeating: "0", count: 64)
+        #expect(
+            try outcome(function + ", \"policy\": {\"sha256\": {\"foreign.f\": \"\(zeros)\"}}").contains(
+                "policy.sha256.foreign.f wants 0000"))
+        #expect(
+            try outcome(function + #", "plugins": {"foreign.f": {"enabled": false}}"#).contains(
+                "its plugin foreign.f is disabled; set plugins.foreign.f.enabled to true"))
+        #expect(try outcome(function + #", "policy": {"deny": ["foreign.f"]}"#).contains("policy.deny names"))
+        let twice = function.replacing("]", with: "") + ", " + function.dropFirst(#""foreign": ["#.count)
+        let error = refusal { try scratch.installation(twice) }
+        #expect(error?.message == "foreign[1]: martlet.metric/1 f is already foreign[0]")
+    }
+
+    /// The library's own code runs when it is linked.
+    @Test func aLibraryThatCrashesWhileItIsOpenedIsNamed() throws {
+        let scratch = try Scratch()
+        let source = try scratch.write(
+            "crash.c",
+            "__attribute__((constructor)) static void start(void) { __builtin_trap(); }\nint f(int x) { return x; }")
+        try scratch.compile(source, to: "lib/libplain.so")
+        let file = try scratch.write(
+            "plugins.json",
+            "{\"schema\": 1, \"directories\": [\"\(Project.root)/Plugins/Datasets\"], \(Self.entry("int f(int x)"))}")
+        let rows = try scratch.write("rows.jsonl", "{\"x\": 1}\n")
+        let called = try Program.run("plugin", "call", "metric", "f", rows, environment: ["MARTLET_PLUGINS_JSON": file])
+        #expect(
+            called.status == 3 && called.text.contains("foreign.f: crashed while it was being opened"), "\(called.text)"
+        )
+    }
+
     @Test func policyHoldsForPlainLibrariesToo() throws {
         let scratch = try scratch()
         let function = Self.entry("bool is_even(int x)")

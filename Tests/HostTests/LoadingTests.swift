@@ -26,6 +26,22 @@ struct LoadingTests {
         #expect(try scratch.registry().componentIDs(kind: MT_KIND_LOGGER) == ["count"])
     }
 
+    /// Who is asked first is known before any plugin is opened, and is what the plugin says too.
+    @Test func theHigherPriorityIsAskedFirst() throws {
+        let scratch = try Scratch()
+        func provides(_ priority: Int) -> [String: String] {
+            ["provides": "[{\"kind\": \"martlet.logger/1\", \"id\": \"late\", \"priority\": \(priority)}]"]
+        }
+        try scratch.plugin("a")
+        try scratch.plugin("b", id: "test.late", component: "late", defines: ["-DPRIORITY=7"], manifest: provides(7))
+        let registry = try scratch.registry()
+        #expect(registry.componentIDs(kind: MT_KIND_LOGGER) == ["late", "count"])
+        #expect(try registry.find(kind: MT_KIND_LOGGER, id: "late").priority == 7)
+        try scratch.plugin("b", id: "test.late", component: "late", defines: ["-DPRIORITY=7"], manifest: provides(8))
+        let error = try #require(refusal { try scratch.registry().find(kind: MT_KIND_LOGGER, id: "late") })
+        #expect(error.code == .disagreement && error.message.contains("has priority 7, and its manifest says 8"))
+    }
+
     @Test func aMissingLibraryIsNamedWithThePlacesThatWereSearched() throws {
         let scratch = try Scratch()
         try scratch.plugin("a", source: nil)

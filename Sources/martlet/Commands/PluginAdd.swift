@@ -51,12 +51,24 @@ enum PluginAdd: Command {
 enum PluginRemove: Command {
     static let name = "remove"
     static let summary = "Take a plugin out of plugins.json; its files stay"
-    static let operands = "ID"
+    static let operands = "ID or directory"
     static let operandCount = 1...1
 
     static func run(_ arguments: Arguments) throws {
-        let record = try Session.installed(arguments).record(arguments.positional[0])
+        let name = arguments.positional[0]
+        let registry = try Session.installed(arguments)
         let file = try InstallationFile.current()
+        if let foreign = registry.foreign.first(where: { $0.entry.plugin == name }) {
+            throw HostError(
+                .notFound, name, "is a function that plugins.json names",
+                fix: "take its entry out at \(foreign.entry.place), or set plugins.\(name).enabled to false")
+        }
+        guard let record = registry.plugins.first(where: { $0.manifest.id == name }) else {
+            // Its directory may be gone, or its manifest damaged: what plugins.json says of it can be taken out all the same.
+            if try file.forget(name) { return Terminal.line("removed \(name) from \(file.path)") }
+            _ = try registry.record(name)
+            return
+        }
         try file.remove(record.manifest)
         Terminal.line("removed \(record.manifest.id) from \(file.path); its files are in \(record.manifest.directory)")
     }

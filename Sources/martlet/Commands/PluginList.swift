@@ -13,24 +13,22 @@ enum PluginList: Command {
         let kind = arguments.text("kind")
         func isWanted(_ found: String) -> Bool { kind.map { found == $0 || found.hasPrefix("martlet.\($0)/") } ?? true }
         let records = registry.plugins.filter { kind == nil || $0.manifest.provides.contains { isWanted($0.kind) } }
-        let foreign = registry.installation.foreign.filter { isWanted($0.kind) }
-        let problems = registry.installation.problems + records.compactMap(\.problem)
+        let foreign = registry.foreign.filter { isWanted($0.entry.kind) }
+        let problems =
+            kind == nil
+            ? registry.problems
+            : registry.installation.problems + records.compactMap(\.problem) + foreign.compactMap(\.problem)
         if arguments.bool("json") {
             let report: JSON = [
                 "plugins": .array(records.map(json)),
-                "foreign": .array(
-                    foreign.map {
-                        [
-                            "kind": .string($0.kind), "id": .string($0.id), "library": .string($0.library),
-                            "function": .string($0.prototype),
-                        ]
-                    }),
-                "problems": .array(registry.installation.problems.map { .string($0.description) }),
+                "foreign": .array(foreign.map(json)), "problems": .array(problems.map { .string($0.description) }),
             ]
             Terminal.line(report.text(.pretty))
         } else {
             let rows = records.map { [$0.manifest.id, $0.manifest.version, state($0), components($0.manifest)] }
-            let plain = foreign.map { [$0.plugin, "", "foreign", "\($0.kind) \($0.id)"] }
+            let plain = foreign.map {
+                [$0.entry.plugin, "", "foreign, \(state($0))", "\($0.entry.kind) \($0.entry.id)"]
+            }
             Terminal.line(Terminal.table([["PLUGIN", "VERSION", "STATE", "COMPONENTS"]] + rows + plain))
         }
         if let kind, records.isEmpty, foreign.isEmpty {
@@ -45,8 +43,20 @@ enum PluginList: Command {
         if !problems.isEmpty { throw ExitStatus.plugin }
     }
 
-    static func state(_ record: Registry.Record) -> String {
-        record.problem.map { "refused (\($0.code.rawValue))" } ?? (record.isEnabled ? "enabled" : "disabled")
+    static func state(_ record: Registry.Record) -> String { state(record.problem, record.isEnabled) }
+
+    static func state(_ record: Registry.ForeignRecord) -> String { state(record.problem, record.isEnabled) }
+
+    private static func state(_ problem: HostError?, _ isEnabled: Bool) -> String {
+        problem.map { "refused (\($0.code.rawValue))" } ?? (isEnabled ? "enabled" : "disabled")
+    }
+
+    static func json(_ record: Registry.ForeignRecord) -> JSON {
+        [
+            "kind": .string(record.entry.kind), "id": .string(record.entry.id), "state": .string(state(record)),
+            "problem": record.problem.map { .string($0.description) } ?? .null,
+            "library": .string(record.entry.library), "function": .string(record.entry.prototype),
+        ]
     }
 
     private static func components(_ manifest: Manifest) -> String {

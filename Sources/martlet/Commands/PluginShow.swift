@@ -10,6 +10,9 @@ enum PluginShow: Command {
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.installed(arguments)
+        if let foreign = registry.foreign.first(where: { $0.entry.plugin == arguments.positional[0] }) {
+            return try show(foreign, arguments)
+        }
         let record = try registry.record(arguments.positional[0])
         let manifest = record.manifest
         var rows = [
@@ -27,6 +30,19 @@ enum PluginShow: Command {
         rows += manifest.provides.map {
             ["offers", "\($0.kind) \($0.id)" + ($0.summary.isEmpty ? "" : ": \($0.summary)")]
         }
+        if let problem = record.problem { rows.append(["problem", problem.description]) }
+        Terminal.line(arguments.bool("json") ? PluginList.json(record).text(.pretty) : Terminal.table(rows))
+        if record.problem != nil { throw ExitStatus.plugin }
+    }
+
+    /// A function of a plain library.
+    private static func show(_ record: Registry.ForeignRecord, _ arguments: Arguments) throws {
+        let entry = record.entry
+        var rows = [
+            ["id", entry.plugin], ["state", "foreign, \(PluginList.state(record))"], ["function", entry.prototype],
+            ["library", entry.library], ["stands in", entry.place],
+            ["offers", "\(entry.kind) \(entry.id)" + (entry.summary.isEmpty ? "" : ": \(entry.summary)")],
+        ]
         if let problem = record.problem { rows.append(["problem", problem.description]) }
         Terminal.line(arguments.bool("json") ? PluginList.json(record).text(.pretty) : Terminal.table(rows))
         if record.problem != nil { throw ExitStatus.plugin }
