@@ -250,7 +250,7 @@ let tests: [Target] = [
             "Files", "Host", "Hub", "HubsHuggingFace", "HubsLocal", "HubsModelScope", "HubsWheel", "JSON", "PluginKit",
             "Template",
         ],
-        path: "Tests/HubTests", exclude: ["Goldens"],
+        path: "Tests/HubTests", exclude: ["Goldens", "tunnel.py"],
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "muldefs"])]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests"),
     .testTarget(

@@ -23,9 +23,9 @@ extension HTTPClient {
             while outcome == nil { client.run(milliseconds: 200) }
             let code = outcome ?? CURLE_OK
             if code == CURLE_OK, transfer.status == 200 { return body }
-            let isTemporary =
-                code == CURLE_OK ? RetryPolicy.isTemporary(status: transfer.status) : RetryPolicy.isTemporary(code)
-            guard isTemporary, let delay = policy.delay(attempt: attempt, retryAfter: transfer.retryAfter) else {
+            guard RetryPolicy.isTemporary(transfer, code),
+                let delay = policy.delay(attempt: attempt, retryAfter: transfer.retryAfter)
+            else {
                 throw RetryPolicy.error(transfer, code)
             }
             attempt += 1

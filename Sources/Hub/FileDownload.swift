@@ -182,9 +182,7 @@ final class FileDownload {
                 try partial.note(0..<position)
             }
             if position == piece.end ?? size { return isComplete ? .whole : .partial }
-        } else if fault == nil, code == CURLE_OK, !RetryPolicy.isTemporary(status: transfer.status) {
-            throw RetryPolicy.error(transfer, code)
-        } else if fault == nil, code != CURLE_OK, !RetryPolicy.isTemporary(code) {
+        } else if fault == nil, !RetryPolicy.isTemporary(transfer, code) {
             throw RetryPolicy.error(transfer, code)
         }
         var next = piece

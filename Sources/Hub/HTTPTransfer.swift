@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 
 /// One GET request and what came of it. Redirects are followed at most five times; the extra headers, tokens among
 /// them, go to the first host alone (libcurl's rule since 7.58).
@@ -35,6 +36,10 @@ final class HTTPTransfer {
         ccurl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1)
         ccurl_set_long(handle, CURLOPT_LOW_SPEED_TIME, stallSeconds)
         ccurl_set_long(handle, CURLOPT_BUFFERSIZE, 256 << 10)
+        if let proxy = Self.plainProxy(for: request.url) { ccurl_set_text(handle, CURLOPT_PROXY, proxy) }
+        if let authorities = Self.environment("CURL_CA_BUNDLE") ?? Self.environment("SSL_CERT_FILE") {
+            ccurl_set_text(handle, CURLOPT_CAINFO, authorities)
+        }
         if let range = request.range {
             ccurl_set_text(handle, CURLOPT_RANGE, "\(range.lowerBound)-\(range.upperBound)")
         }
@@ -66,6 +71,9 @@ final class HTTPTransfer {
 
     var status: Int { ccurl_long(handle, CURLINFO_RESPONSE_CODE) }
 
+    /// What a proxy answered that was asked for a tunnel; 0 where none was.
+    var tunnelStatus: Int { ccurl_long(handle, CURLINFO_HTTP_CONNECTCODE) }
+
     /// Seconds that the server asks to wait, 0 when it says nothing.
     var retryAfter: Int { Int(ccurl_offset(handle, CURLINFO_RETRY_AFTER)) }
 
@@ -75,6 +83,19 @@ final class HTTPTransfer {
         let parts = text.dropFirst(6).split(whereSeparator: { $0 == "-" || $0 == "/" })
         guard parts.count == 3, let first = Int(parts[0]), let last = Int(parts[1]), first <= last else { return nil }
         return (first, last, Int(parts[2]))
+    }
+
+    /// HTTP_PROXY, which libcurl leaves alone in capitals: whoever asks a CGI program sets it there. It reads the others, and
+    /// no_proxy for this one, itself.
+    private static func plainProxy(for url: String) -> String? {
+        guard url.hasPrefix("http://"), environment("http_proxy") == nil, environment("REQUEST_METHOD") == nil else {
+            return nil
+        }
+        return environment("HTTP_PROXY")
+    }
+
+    private static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     private func header(_ line: UnsafeRawBufferPointer) -> Bool {

@@ -24,10 +24,20 @@ package struct RetryPolicy: Sendable {
     }
 
     /// Whether a status says "later", not "never".
-    static func isTemporary(status: Int) -> Bool { [408, 425, 429].contains(status) || (500...599).contains(status) }
+    private static func isTemporary(status: Int) -> Bool {
+        [408, 425, 429].contains(status) || (500...599).contains(status)
+    }
+
+    /// Whether a transfer that ended with `code` may bring more when it is tried again.
+    static func isTemporary(_ transfer: HTTPTransfer, _ code: CURLcode) -> Bool {
+        if code == CURLE_OK { return isTemporary(status: transfer.status) }
+        // A proxy that does not lead on to the server says why by a status.
+        let refusal = transfer.tunnelStatus
+        return refusal >= 300 ? isTemporary(status: refusal) : isTemporary(code)
+    }
 
     /// Whether a failure of the connection may pass: not one of the address, the certificate or this machine.
-    static func isTemporary(_ code: CURLcode) -> Bool {
+    private static func isTemporary(_ code: CURLcode) -> Bool {
         switch code {
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_PARTIAL_FILE, CURLE_OPERATION_TIMEDOUT,
             CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_SSL_CONNECT_ERROR, CURLE_HTTP2,
@@ -40,6 +50,16 @@ package struct RetryPolicy: Sendable {
     /// The error of a transfer that will not be tried again.
     static func error(_ transfer: HTTPTransfer, _ code: CURLcode) -> HubError {
         let url = withoutQuery(transfer.request.url)
+        let proxy = code == CURLE_OK ? 0 : transfer.tunnelStatus
+        if transfer.status == 407 || proxy == 407 {
+            return HubError(
+                .denied,
+                "the proxy wants a name and a password (407); set them in its address, as in http_proxy=http://NAME:PASSWORD@HOST:PORT, or name the server in no_proxy",
+                at: url)
+        }
+        if proxy >= 300 {
+            return HubError(.network, "the proxy does not lead there (\(proxy)); name the server in no_proxy", at: url)
+        }
         switch (code, transfer.status) {
         case (CURLE_OK, 401), (CURLE_OK, 403):
             return HubError(
