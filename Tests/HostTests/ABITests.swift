@@ -98,6 +98,27 @@ struct ABITests {
         #expect(cpp.0 == 0, "\(cpp.1)")
     }
 
+    /// In the comment above the function or in the one behind it.
+    @Test func everyFunctionSaysOnWhichThreadsItIsCalled() throws {
+        let include = "\(Project.root)/Sources/PluginAPI/include/martlet"
+        let member = try Regex(
+            #"(?:\n */\*((?:[^*]|\*[^/])*)\*/)?\n *[\w ]+[ *]\(\*(\w+)\)\(([^;]*;[^\n]*)"#,
+            as: (Substring, Substring?, Substring, Substring).self)
+        var count = 0
+        for file in try FileManager.default.subpathsOfDirectory(atPath: include) where file.hasSuffix(".h") {
+            let text = try String(contentsOfFile: "\(include)/\(file)", encoding: .utf8)
+            for function in text.matches(of: member) {
+                count += 1
+                let (_, above, name, rest) = function.output
+                let comments = (above ?? "") + rest
+                #expect(
+                    comments.contains(#/\[(any|instance|main)( of the graph)?\]/#),
+                    "\(name) of \(file) has no thread tag")
+            }
+        }
+        #expect(count > 140)
+    }
+
     /// Built once from Tests/Fixtures/tiny.c with the headers of minor 0, and never again.
     @Test func theFrozenPluginOfMinor0LoadsAndRuns() throws {
         guard Machine.current.architecture == "x86_64" else { return }

@@ -7,8 +7,8 @@
  *  - Every struct that crosses starts with struct_size, set by its creator. A field exists when struct_size covers it;
  *    a function exists when it is also not NULL. Fields are only ever appended.
  *  - A callback takes its context first and its error last. A status other than MT_OK comes with a message.
- *  - Thread tags: [any] any thread at any time; [instance] one thread at a time for one object; [main] the thread that
- *    called the entry.
+ *  - Thread tags: [any] any thread at any time; [instance] one thread at a time for one object, which may be
+ *    another one each time; [main] the thread that called the entry. What ends an object is its last call.
  */
 #ifndef MARTLET_BASE_H
 #define MARTLET_BASE_H
@@ -74,10 +74,10 @@ typedef struct mt_error {
     char where[256];    /* file, field, block or op; may be empty */
 } mt_error;
 
-/* Receives output of unknown length; may be called several times, with consecutive parts. [instance] */
+/* Receives output of unknown length; may be called several times, with consecutive parts. */
 typedef struct mt_sink {
     void *ctx;
-    mt_status (*write)(void *ctx, const void *data, size_t size, mt_error *error);
+    mt_status (*write)(void *ctx, const void *data, size_t size, mt_error *error); /* [instance] */
 } mt_sink;
 
 /* Element types, numbered as DLPack's DLDataTypeCode with the width beside it. */

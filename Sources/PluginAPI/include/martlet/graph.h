@@ -62,31 +62,34 @@ typedef struct mt_attr {
 #define MT_PARAMETER_TRANSPOSED 1u /* the checkpoint stores this matrix as [in, out] */
 #define MT_PARAMETER_OPTIONAL 2u   /* absent from the checkpoint: the value is zero */
 
-/* All functions: [instance] of the graph. A failure is also remembered by the graph: the first one is reported by
+/* A failure is also remembered by the graph: the first one is reported by
  * whoever asked for the build, so that a chain of calls may check once at its end. */
 typedef struct mt_graph_api {
     uint32_t struct_size;
     uint32_t reserved;
     /* Adds a node. Writes min(outputs of the op, output_count) values. An input of index 0 stands for an optional
-     * input that is left out. */
+     * input that is left out. [instance of the graph] */
     mt_status (*emit)(mt_graph *graph, mt_str op, const mt_value *inputs, size_t input_count, const mt_attr *attrs,
                       size_t attr_count, mt_value *outputs, size_t output_count, mt_error *error);
+    /* [instance of the graph] */
     mt_status (*describe)(mt_graph *graph, mt_value value, mt_value_info *out, mt_error *error);
     /* The parameter `name` of the checkpoint, with the names of the open blocks before it: inside block
      * "model.layers.0", "mlp.up_proj.weight" is "model.layers.0.mlp.up_proj.weight". A name that starts with '/' is
-     * taken from the root. The same name gives the same value. */
+     * taken from the root. The same name gives the same value. [instance of the graph] */
     mt_status (*parameter)(mt_graph *graph, mt_str name, const int64_t *dims, size_t rank, uint32_t flags, uint32_t reserved,
                            mt_value *out, mt_error *error);
-    /* A constant; `data` holds the elements in row-major order and is copied. */
+    /* A constant; `data` holds the elements in row-major order and is copied. [instance of the graph] */
     mt_status (*constant)(mt_graph *graph, uint32_t type, const int64_t *dims, size_t rank, const void *data, size_t size,
                           mt_value *out, mt_error *error);
     /* y = x wᵀ (+ b) over the parameter `name`.weight of [out_features, in], and `name`.bias with has_bias: the site
-     * that tuners, quantizers and sharding address by name. `flags` are parameter flags of the weight. */
+     * that tuners, quantizers and sharding address by name. `flags` are parameter flags of the weight.
+     * [instance of the graph] */
     mt_status (*linear)(mt_graph *graph, mt_str name, mt_value x, int64_t out_features, bool has_bias, uint32_t flags,
                         mt_value *out, mt_error *error);
-    /* Opens and closes a block: a layer, for recomputation, pipeline cuts and names. Blocks nest. */
+    /* Opens and closes a block: a layer, for recomputation, pipeline cuts and names. Blocks nest.
+     * [instance of the graph] */
     mt_status (*open_block)(mt_graph *graph, mt_str name, mt_error *error);
-    mt_status (*close_block)(mt_graph *graph, mt_error *error);
+    mt_status (*close_block)(mt_graph *graph, mt_error *error); /* [instance of the graph] */
 } mt_graph_api;
 
 /* ---- helpers for C ---- */

@@ -38,16 +38,16 @@ typedef struct mt_config {
     void *ctx;
     /* Parses `text`. The document is the caller's to close. [any] */
     mt_status (*parse)(void *ctx, mt_str text, mt_document **out, mt_error *error);
-    void (*close)(void *ctx, mt_document *document);
+    void (*close)(void *ctx, mt_document *document); /* [instance] */
     /* Reads the value at a path such as "rope_scaling.factor" or "layers[2]". MT_NOT_FOUND where it is absent or null,
      * MT_INVALID, naming path, found and wanted, where it is of another type. [any] */
     mt_status (*integer)(void *ctx, const mt_document *document, mt_str path, int64_t *out, mt_error *error);
-    mt_status (*number)(void *ctx, const mt_document *document, mt_str path, double *out, mt_error *error);
-    mt_status (*boolean)(void *ctx, const mt_document *document, mt_str path, bool *out, mt_error *error);
-    mt_status (*string)(void *ctx, const mt_document *document, mt_str path, mt_sink out, mt_error *error);
-    /* Elements of the array or members of the object at `path`. */
+    mt_status (*number)(void *ctx, const mt_document *document, mt_str path, double *out, mt_error *error); /* [any] */
+    mt_status (*boolean)(void *ctx, const mt_document *document, mt_str path, bool *out, mt_error *error); /* [any] */
+    mt_status (*string)(void *ctx, const mt_document *document, mt_str path, mt_sink out, mt_error *error); /* [any] */
+    /* Elements of the array or members of the object at `path`. [any] */
     mt_status (*count)(void *ctx, const mt_document *document, mt_str path, size_t *out, mt_error *error);
-    /* The plugin's own section of plugins.json as JSON text; "{}" when there is none. */
+    /* The plugin's own section of plugins.json as JSON text; "{}" when there is none. [any] */
     mt_status (*plugin_settings)(void *ctx, mt_str plugin_id, mt_sink out, mt_error *error);
 } mt_config;
 
@@ -84,7 +84,7 @@ typedef struct mt_files {
     void *ctx;
     /* Maps a whole file for reading; an empty file gives size 0. [any] */
     mt_status (*map)(void *ctx, mt_str path, mt_bytes *out, mt_error *error);
-    void (*unmap)(void *ctx, mt_bytes bytes);
+    void (*unmap)(void *ctx, mt_bytes bytes); /* [any] */
     /* A directory that the plugin may keep files in between runs. [any] */
     mt_status (*cache_directory)(void *ctx, mt_str plugin_id, mt_sink out, mt_error *error);
 } mt_files;

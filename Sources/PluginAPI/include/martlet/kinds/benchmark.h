@@ -16,7 +16,7 @@ typedef struct mt_benchmark_table {
     /* Reads the items of a subset from a directory of the published files. `settings` is JSON: {"subset": text,
      * "split": text, "fewshot": n, "seed": n}. [any] */
     mt_status (*open)(void *ctx, mt_str directory, mt_str settings, mt_items **out, mt_error *error);
-    void (*close)(void *ctx, mt_items *items);
+    void (*close)(void *ctx, mt_items *items); /* [instance] */
     size_t (*count)(void *ctx, const mt_items *items); /* [any] */
     /* Item `index` as a question to the model. JSON: {"messages": [...]} or {"text": "..."} for base models, with
      * "choices": [texts] when their log-probabilities are compared, else "max_tokens" and "stop": [texts]. [any] */

@@ -31,7 +31,7 @@ typedef struct mt_checkpoint_table {
     int32_t (*probe)(void *ctx, mt_str path);
     /* Reads and checks every header. [any] */
     mt_status (*open)(void *ctx, mt_str path, mt_checkpoint **out, mt_error *error);
-    void (*close)(void *ctx, mt_checkpoint *checkpoint);
+    void (*close)(void *ctx, mt_checkpoint *checkpoint); /* [instance] */
     size_t (*tensor_count)(void *ctx, const mt_checkpoint *checkpoint);                                   /* [any] */
     mt_status (*tensor)(void *ctx, const mt_checkpoint *checkpoint, size_t index, mt_tensor_entry *out, mt_error *error); /* [any] */
     size_t (*file_count)(void *ctx, const mt_checkpoint *checkpoint);                                     /* [any] */
@@ -44,9 +44,9 @@ typedef struct mt_checkpoint_table {
      * offset unused); write is then called once for each, in that order. [instance] */
     mt_status (*create)(void *ctx, mt_str path, mt_str options, const mt_tensor_entry *tensors, size_t count,
                         mt_checkpoint_writer **out, mt_error *error);
-    mt_status (*write)(void *ctx, mt_checkpoint_writer *writer, mt_bytes data, mt_error *error);
-    mt_status (*finish)(void *ctx, mt_checkpoint_writer *writer, mt_error *error);
-    /* Closes the writer; without finish, nothing is left behind. */
+    mt_status (*write)(void *ctx, mt_checkpoint_writer *writer, mt_bytes data, mt_error *error); /* [instance] */
+    mt_status (*finish)(void *ctx, mt_checkpoint_writer *writer, mt_error *error); /* [instance] */
+    /* Closes the writer; without finish, nothing is left behind. [instance] */
     void (*abandon)(void *ctx, mt_checkpoint_writer *writer);
 } mt_checkpoint_table;
 

@@ -20,7 +20,7 @@ typedef struct mt_collective_table {
     uint32_t reserved;
     /* Joins the run. `settings` is JSON: {"rank": n, "size": n, "address": "host:port", "timeout": seconds}. [any] */
     mt_status (*join)(void *ctx, mt_str settings, mt_group **out, mt_error *error);
-    void (*leave)(void *ctx, mt_group *group);
+    void (*leave)(void *ctx, mt_group *group); /* [instance] */
     int32_t (*rank)(void *ctx, const mt_group *group); /* [any] */
     int32_t (*size)(void *ctx, const mt_group *group); /* [any] */
     /* The group of the given ranks of this one; *out is NULL on a rank that is not among them. [instance] */
@@ -32,10 +32,11 @@ typedef struct mt_collective_table {
     /* `part` receives this rank's share of the reduction of `whole`. [instance] */
     mt_status (*reduce_scatter)(void *ctx, mt_group *group, const mt_tensor *whole, mt_tensor *part, int32_t reduction,
                                 mt_error *error);
+    /* From rank `root` to every rank of the group. [instance] */
     mt_status (*broadcast)(void *ctx, mt_group *group, mt_tensor *tensor, int32_t root, mt_error *error);
-    mt_status (*send)(void *ctx, mt_group *group, const mt_tensor *tensor, int32_t to, mt_error *error);
-    mt_status (*receive)(void *ctx, mt_group *group, mt_tensor *tensor, int32_t from, mt_error *error);
-    mt_status (*barrier)(void *ctx, mt_group *group, mt_error *error);
+    mt_status (*send)(void *ctx, mt_group *group, const mt_tensor *tensor, int32_t to, mt_error *error); /* [instance] */
+    mt_status (*receive)(void *ctx, mt_group *group, mt_tensor *tensor, int32_t from, mt_error *error); /* [instance] */
+    mt_status (*barrier)(void *ctx, mt_group *group, mt_error *error); /* [instance] */
 } mt_collective_table;
 
 #endif

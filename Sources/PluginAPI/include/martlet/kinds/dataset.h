@@ -21,10 +21,10 @@ typedef struct mt_dataset_table {
     mt_status (*next)(void *ctx, mt_rows *rows, mt_sink out, bool *found, mt_error *error);
     /* A cursor to the row that next would give, as an opaque text, and the return to one. [instance] */
     mt_status (*cursor)(void *ctx, mt_rows *rows, mt_sink out, mt_error *error);
-    mt_status (*seek)(void *ctx, mt_rows *rows, mt_str cursor, mt_error *error);
+    mt_status (*seek)(void *ctx, mt_rows *rows, mt_str cursor, mt_error *error); /* [instance] */
     /* The number of rows when it is known without reading them all, else -1. [any] */
     int64_t (*count)(void *ctx, const mt_rows *rows);
-    void (*close)(void *ctx, mt_rows *rows);
+    void (*close)(void *ctx, mt_rows *rows); /* [instance] */
 } mt_dataset_table;
 
 #endif

@@ -64,11 +64,12 @@ typedef struct mt_device_table {
     mt_status (*enumerate)(void *ctx, mt_sink out, mt_error *error);
     /* Zeroed memory, 64-byte aligned at least. [any] */
     mt_status (*allocate)(void *ctx, int32_t device, uint64_t size, mt_buffer **out, mt_error *error);
-    void (*release)(void *ctx, mt_buffer *buffer);
+    void (*release)(void *ctx, mt_buffer *buffer); /* [instance] */
     /* The buffer's address when the host may read and write it, else NULL. [any] */
     void *(*address)(void *ctx, mt_buffer *buffer);
+    /* Copies into a buffer and out of one. [instance] */
     mt_status (*upload)(void *ctx, mt_buffer *buffer, uint64_t offset, mt_bytes data, mt_error *error);
-    mt_status (*download)(void *ctx, mt_buffer *buffer, uint64_t offset, void *data, uint64_t size, mt_error *error);
+    mt_status (*download)(void *ctx, mt_buffer *buffer, uint64_t offset, void *data, uint64_t size, mt_error *error); /* [instance] */
     /* Bytes that a weight of this layout and shape takes on the device; 0 when it cannot be held. [any] */
     uint64_t (*weight_size)(void *ctx, mt_str layout, const int64_t *dims, uint32_t rank);
     /* Takes a weight over, packing it as the device's products want it. [any] */
@@ -80,7 +81,7 @@ typedef struct mt_device_table {
     mt_status (*compile)(void *ctx, int32_t device, const mt_schedule *schedule, mt_program **out, mt_error *error); /* [any] */
     /* Runs with slot i in buffers[i]. Returns when the results are there. [instance] */
     mt_status (*run)(void *ctx, mt_program *program, mt_buffer *const *buffers, size_t count, mt_error *error);
-    void (*release_program)(void *ctx, mt_program *program);
+    void (*release_program)(void *ctx, mt_program *program); /* [instance] */
     /* Bytes now allocated, and the device's total. [any] */
     mt_status (*memory)(void *ctx, int32_t device, uint64_t *used, uint64_t *total, mt_error *error);
 } mt_device_table;

@@ -59,7 +59,7 @@ typedef struct mt_engine_table {
     /* JSON: waiting, running, blocks, blocks_used, block_size, max_model_len, prompt_tokens, cached_tokens, new_tokens,
      * steps, preemptions. [any] */
     mt_status (*stats)(void *ctx, mt_engine *engine, mt_sink out, mt_error *error);
-    void (*unload)(void *ctx, mt_engine *engine);
+    void (*unload)(void *ctx, mt_engine *engine); /* [instance] */
 } mt_engine_table;
 
 /* ---- service: a model to run ---- */
@@ -90,7 +90,7 @@ typedef struct mt_model_runner {
     void *ctx;
     /* Opens the model that `options` (as for load) names. [any] */
     mt_status (*open)(void *ctx, mt_str options, mt_runner **out, mt_error *error);
-    void (*close)(void *ctx, mt_runner *runner);
+    void (*close)(void *ctx, mt_runner *runner); /* [instance] */
     /* JSON: vocab_size, max_positions (0 = no limit), layers, block_multiple (block sizes are multiples of it),
      * cache_bytes_per_position, window (the longest of the layers' attention windows; 0 when one sees all),
      * rope_growth (null unless what a position's keys are depends on the sequence's length past "from" tokens. "rule" is

@@ -15,8 +15,8 @@ typedef struct mt_logger_table {
     mt_status (*open)(void *ctx, mt_str settings, mt_log_run **out, mt_error *error);
     /* One record: a JSON object with "step", "time" (seconds since 1970) and numbers by name. [instance] */
     mt_status (*event)(void *ctx, mt_log_run *run, mt_str record, mt_error *error);
-    mt_status (*flush)(void *ctx, mt_log_run *run, mt_error *error);
-    void (*close)(void *ctx, mt_log_run *run);
+    mt_status (*flush)(void *ctx, mt_log_run *run, mt_error *error); /* [instance] */
+    void (*close)(void *ctx, mt_log_run *run); /* [instance] */
 } mt_logger_table;
 
 #endif

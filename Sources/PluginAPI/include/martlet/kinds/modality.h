@@ -18,7 +18,7 @@ typedef struct mt_modality_table {
      * {"max_pixels": n, "fps": 2.0}. MT_INVALID for a damaged file; sizes are bounded before memory is taken. [any] */
     mt_status (*prepare)(void *ctx, mt_str config, mt_str processor, mt_str options, mt_bytes item, mt_prepared **out,
                          mt_error *error);
-    void (*release)(void *ctx, mt_prepared *prepared);
+    void (*release)(void *ctx, mt_prepared *prepared); /* [instance] */
     /* Tensor `index` of the item, by the name that the family's part reads ("pixel_values"); its memory lives as long
      * as `prepared`. MT_NOT_FOUND past the last. [any] */
     mt_status (*tensor)(void *ctx, const mt_prepared *prepared, size_t index, mt_sink name, mt_tensor *out, mt_error *error);

@@ -34,7 +34,7 @@ typedef struct mt_tokenizer_table {
     /* How well this plugin reads the source: 0 = not at all, 100 = exactly its own format. [any] */
     int32_t (*probe)(void *ctx, const mt_tokenizer_source *source);
     mt_status (*open)(void *ctx, const mt_tokenizer_source *source, mt_tokenizer **out, mt_error *error); /* [any] */
-    void (*close)(void *ctx, mt_tokenizer *tokenizer);                                                    /* [any] */
+    void (*close)(void *ctx, mt_tokenizer *tokenizer);                                                    /* [instance] */
     /* Writes the ids of `text` as int32 to `out`; bytes that are no UTF-8 count as U+FFFD. [any] */
     mt_status (*encode)(void *ctx, const mt_tokenizer *tokenizer, mt_str text, uint32_t flags, mt_sink out, mt_error *error);
     /* Writes the UTF-8 text of `ids`. [any] */
@@ -42,9 +42,9 @@ typedef struct mt_tokenizer_table {
                         mt_sink out, mt_error *error);
     /* Decoding one token at a time; never writes a part of a character, finish writes what is left. [instance] */
     mt_status (*decoder_open)(void *ctx, const mt_tokenizer *tokenizer, uint32_t flags, mt_decoder **out, mt_error *error);
-    mt_status (*decoder_push)(void *ctx, mt_decoder *decoder, int32_t id, mt_sink out, mt_error *error);
-    mt_status (*decoder_finish)(void *ctx, mt_decoder *decoder, mt_sink out, mt_error *error);
-    void (*decoder_close)(void *ctx, mt_decoder *decoder);
+    mt_status (*decoder_push)(void *ctx, mt_decoder *decoder, int32_t id, mt_sink out, mt_error *error); /* [instance] */
+    mt_status (*decoder_finish)(void *ctx, mt_decoder *decoder, mt_sink out, mt_error *error); /* [instance] */
+    void (*decoder_close)(void *ctx, mt_decoder *decoder); /* [instance] */
     /* The piece of `id` as it stands in the vocabulary; MT_NOT_FOUND beyond its end. [any] */
     mt_status (*piece)(void *ctx, const mt_tokenizer *tokenizer, int32_t id, mt_sink out, mt_error *error);
     /* The id of a piece, or of an added token; -1 where there is none. [any] */

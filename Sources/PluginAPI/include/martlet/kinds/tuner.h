@@ -37,7 +37,7 @@ typedef struct mt_tuner_table {
                        size_t trained_count, mt_value *out, mt_error *error);
     /* Writes the published adapter_config.json for `settings`, and reads one back. [any] */
     mt_status (*write_config)(void *ctx, mt_str settings, mt_sink out, mt_error *error);
-    mt_status (*read_config)(void *ctx, mt_str config, mt_sink settings, mt_error *error);
+    mt_status (*read_config)(void *ctx, mt_str config, mt_sink settings, mt_error *error); /* [any] */
     /* First values of the tensors whose init is "computed", from the frozen weight [out, in] in f32. out[i] is the memory of
      * tensor i in the order of `parameters`, NULL where none is wanted. NULL where a tuner computes none. [any] */
     mt_status (*initial)(void *ctx, mt_str settings, const mt_site *site, const float *weight, float *const *out, size_t count,
