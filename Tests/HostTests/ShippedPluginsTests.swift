@@ -18,6 +18,20 @@ struct ShippedPluginsTests {
         return names.sorted().map { "\(families)/\($0)/config.json" }
     }()
 
+    /// What is read before a device is written stays short, and the pages say how short.
+    @Test func theReferenceDeviceIsReadInOneSitting() throws {
+        let folder = "\(Project.root)/Plugins/Devices/Reference"
+        let lines = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".swift") }
+            .reduce(0) {
+                $0 + (try String(contentsOfFile: "\(folder)/\($1)", encoding: .utf8).filter(\.isNewline).count)
+            }
+        #expect(lines <= 250)
+        for page in ["Structure", "Kinds/device"] {
+            let text = try String(contentsOfFile: "\(Project.root)/Documentation/\(page).md", encoding: .utf8)
+            #expect(text.contains("\(lines) lines"), "\(page): \(lines)")
+        }
+    }
+
     @Test func thereAreManyOfThem() { #expect(Self.manifests.count > 30) }
 
     @Test(arguments: ShippedPluginsTests.manifests)

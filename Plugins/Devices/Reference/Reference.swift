@@ -8,8 +8,6 @@ import Synchronization
 /// It keeps memory that the host cannot reach, so that everything goes in and out by `upload` and `download`; it holds
 /// weights in f32 alone; it runs the ops of `Kernels.swift`, and the host gives the others to the processor.
 final class Reference: DeviceBackend {
-    init() {}
-
     func enumerate() -> JSON {
         [["name": "reference", "memory": .int(Int64(Self.total)), "threads": 1, "features": []]]
     }
@@ -23,13 +21,11 @@ final class Reference: DeviceBackend {
     func memory(device: Int) -> (used: Int, total: Int) { (ReferenceMemory.used.load(ordering: .relaxed), Self.total) }
 
     func upload(_ memory: DeviceMemory, offset: Int, _ data: UnsafeRawBufferPointer) throws {
-        let own = try ReferenceMemory.of(memory, offset, data.count)
-        UnsafeMutableRawBufferPointer(rebasing: own.bytes[offset..<offset + data.count]).copyMemory(from: data)
+        try ReferenceMemory.part(of: memory, offset, data.count).copyMemory(from: data)
     }
 
     func download(_ memory: DeviceMemory, offset: Int, _ data: UnsafeMutableRawBufferPointer) throws {
-        let own = try ReferenceMemory.of(memory, offset, data.count)
-        data.copyMemory(from: UnsafeRawBufferPointer(rebasing: own.bytes[offset..<offset + data.count]))
+        data.copyMemory(from: UnsafeRawBufferPointer(try ReferenceMemory.part(of: memory, offset, data.count)))
     }
 
     // MARK: Weights
@@ -44,11 +40,7 @@ final class Reference: DeviceBackend {
                 .unsupported, "a weight \(source.shape) of layout \"\(source.layout)\" is not \(size) bytes of f32")
         }
         let memory = try ReferenceMemory(size: size)
-        var offset = 0
-        for part in source.parts {
-            try upload(memory, offset: offset, part)
-            offset += part.count
-        }
+        memory.bytes.copyBytes(from: source.parts.joined())
         return memory
     }
 
@@ -61,9 +53,6 @@ final class Reference: DeviceBackend {
             && (step.op != "elementwise"
                 || step.string("ops").split(separator: " ").allSatisfy { functions[String($0)] != nil })
     }
-
-    /// Scratch bytes that a step wants; no kernel here wants any.
-    func scratch(_ step: ScheduledStep) -> Int { 0 }
 
     func compile(device: Int, _ steps: [ScheduledStep]) throws -> any DeviceProgram {
         for step in steps where !supports(step) {
@@ -106,10 +95,10 @@ final class ReferenceMemory: DeviceMemory {
         bytes.deallocate()
     }
 
-    static func of(_ memory: DeviceMemory, _ offset: Int, _ count: Int) throws -> ReferenceMemory {
+    static func part(of memory: DeviceMemory, _ offset: Int, _ count: Int) throws -> UnsafeMutableRawBufferPointer {
         guard let own = memory as? ReferenceMemory, offset >= 0, count >= 0, offset <= own.size - count else {
             throw PluginError(.invalid, "\(count) bytes at \(offset) do not lie in a buffer of \(memory.size)")
         }
-        return own
+        return UnsafeMutableRawBufferPointer(rebasing: own.bytes[offset..<offset + count])
     }
 }

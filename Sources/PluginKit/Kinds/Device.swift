@@ -121,6 +121,7 @@ public protocol DeviceBackend: AnyObject, Sendable {
     func importWeight(device: Int, _ source: WeightSource) throws -> DeviceMemory
     /// Binding: what is supported runs.
     func supports(_ step: ScheduledStep) -> Bool
+    /// Scratch bytes that a step wants; none unless stated.
     func scratch(_ step: ScheduledStep) -> Int
     func compile(device: Int, _ steps: [ScheduledStep]) throws -> any DeviceProgram
     /// Bytes now allocated, and the device's total.
@@ -128,6 +129,8 @@ public protocol DeviceBackend: AnyObject, Sendable {
 }
 
 extension DeviceBackend {
+    public func scratch(_ step: ScheduledStep) -> Int { 0 }
+
     public func upload(_ memory: DeviceMemory, offset: Int, _ data: UnsafeRawBufferPointer) throws {
         let place = try Self.place(memory, offset, data.count)
         if let source = data.baseAddress { place.copyMemory(from: source, byteCount: data.count) }
