@@ -40,7 +40,9 @@ package enum GraphService {
                 for i in 0..<inputCount {
                     values.append(try value(inputs.map { $0[i] } ?? mt_value(), in: graph, for: op.string))
                 }
-                let attributes = try UnsafeBufferPointer(start: attrs, count: attrCount).map(attribute)
+                let attributes = try UnsafeBufferPointer(start: attrs, count: attrCount).map {
+                    try attribute($0, graph, op.string)
+                }
                 let results = try graph.emit(op.string, values, attributes, outputs: outputCount)
                 for (i, result) in results.prefix(outputCount).enumerated() { outputs?[i] = value(result, of: graph) }
             }
@@ -149,7 +151,7 @@ package enum GraphService {
         return sizes
     }
 
-    private static func attribute(_ attr: mt_attr) throws -> (String, AttributeValue) {
+    private static func attribute(_ attr: mt_attr, _ graph: Graph, _ op: String) throws -> (String, AttributeValue) {
         let name = attr.name.string
         switch Int32(attr.type) {
         case MT_ATTR_INT: return (name, .int(Int(attr.value.i)))
@@ -163,7 +165,7 @@ package enum GraphService {
             let list = UnsafeBufferPointer(
                 start: attr.value.floats, count: attr.value.floats == nil ? 0 : Int(attr.count))
             return (name, .floats(Array(list)))
-        default: throw GraphError(.invalid, "attribute \"\(name)\" has the unknown type \(attr.type)", at: "emit")
+        default: throw graph.error(.invalid, "attribute \"\(name)\" has the unknown type \(attr.type)", op)
         }
     }
 }

@@ -91,6 +91,41 @@ import Graph
         expectError("add", "wants 2 inputs", "found 1") { try one.emit("add", [one.input("y", ValueType([1]))]) }
     }
 
+    @Test func anAttributeOfATypeThatThereIsNotNamesOpAndBlock() throws {
+        try inBlock { graph, x in
+            var error = mt_error()
+            error.struct_size = UInt32(MemoryLayout<mt_error>.size)
+            let (input, api) = (GraphService.value(x, of: graph), GraphService.table.pointee)
+            var output = mt_value()
+            let status = "softmax".lent { op in
+                "axis".lent { name in
+                    var attribute = mt_attr()
+                    (attribute.name, attribute.type) = (name, 99)
+                    return withUnsafePointer(to: input) {
+                        api.emit(GraphService.handle(graph), op, $0, 1, &attribute, 1, &output, 1, &error)
+                    }
+                }
+            }
+            #expect(status == MT_INVALID)
+            expectError("model.layers.3: softmax", "\"axis\" has the unknown type 99") {
+                throw try #require(graph.failure)
+            }
+        }
+    }
+
+    @Test func aParameterWithoutANameOrWithUnknownFlagsIsRefused() throws {
+        try inBlock { graph, x in
+            expectError("model.layers.3: parameter", "empty name") { _ = try graph.parameter("", [4]) }
+            expectError("model.layers.3: parameter", "empty name") { _ = try graph.parameter("/", [4]) }
+            expectError("model.layers.3: linear", "empty name") { _ = try graph.linear("", x, 4) }
+            let flags = Graph.ParameterFlags(rawValue: 6)
+            for wanted in ["parameter", "model.layers.3.q.weight", "flags 6", "wanted 1 (transposed), 2 (optional)"] {
+                expectError(wanted) { _ = try graph.parameter("q.weight", [4], flags: flags) }
+                expectError(wanted) { _ = try graph.linear("q", x, 4, flags: flags) }
+            }
+        }
+    }
+
     @Test func aParameterAskedForInTwoShapesIsRefused() throws {
         try inBlock { graph, _ in
             _ = try graph.parameter("q.weight", [4, 6])

@@ -164,6 +164,13 @@ package final class Graph {
     /// The parameter `name`, from the root when it starts with "/"; the same name gives the same value.
     package func parameter(_ name: String, _ shape: [Int], flags: ParameterFlags = []) throws -> Value {
         let full = fullName(name)
+        guard !name.isEmpty, !full.isEmpty else { throw error(.invalid, "a parameter has an empty name", "parameter") }
+        guard flags.isSubset(of: [.transposed, .optional]) else {
+            throw error(
+                .invalid,
+                "parameter \"\(full)\" has flags \(flags.rawValue), wanted 1 (transposed), 2 (optional) or both",
+                "parameter")
+        }
         if let known = parameters[full] {
             guard self.shape(known) == shape else {
                 throw error(
@@ -193,6 +200,7 @@ package final class Graph {
     package func linear(
         _ name: String, _ x: Value, _ outWidth: Int, bias: Bool = false, flags: ParameterFlags = []
     ) throws -> Value {
+        guard !name.isEmpty, name != "/" else { throw error(.invalid, "a linear site has an empty name", "linear") }
         guard contains(x), let inWidth = shape(x).last else {
             throw error(
                 .invalid, "linear \"\(fullName(name))\" wants x of [tokens, width], found no such value", "linear")
