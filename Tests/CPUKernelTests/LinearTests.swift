@@ -190,6 +190,20 @@ struct RandomWeight {
         }
     }
 
+    /// Plain weights have no integer products.
+    @Test(arguments: layouts) func layoutsWithoutIntegerProductsRoundToBF16(layout: mk_layout, bits: UInt8) {
+        let weight = RandomWeight(layout, rows: 21, columns: max(mk_block_columns(layout), 64), bits: bits)
+        var random = Seeded(state: 13)
+        for tokens in [1, 20] {
+            let x = random.floats(tokens * weight.columns)
+            weight.withWeight { pointer in
+                #expect(!mk_int8_supported(pointer))
+                let asked = Self.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_INT8)
+                #expect(asked == Self.linear(pointer, x: x, tokens: tokens, bias: nil, MK_ACTIVATION_BF16))
+            }
+        }
+    }
+
     @Test(arguments: [MK_LAYOUT_BF16, MK_LAYOUT_Q4_0, MK_LAYOUT_Q6_K]) func anyNumberOfThreadsGivesTheSameBits(
         layout: mk_layout
     ) {

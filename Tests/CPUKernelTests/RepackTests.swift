@@ -18,7 +18,9 @@ import Testing
             MK_LAYOUT_Q3_K,
             MK_LAYOUT_Q4_K, MK_LAYOUT_Q5_K, MK_LAYOUT_Q6_K, MK_LAYOUT_IQ4_NL, MK_LAYOUT_IQ4_XS, MK_LAYOUT_MXFP4,
         ].map { Form(layout: $0) }
-        + [(4, 32), (4, 128), (4, 5000), (8, 64)].map { Form(layout: MK_LAYOUT_AFFINE, bits: $0.0, group: $0.1) }
+        + [(4, 32), (4, 128), (4, 5000), (8, 64), (8, 128)].map {
+            Form(layout: MK_LAYOUT_AFFINE, bits: $0.0, group: $0.1)
+        }
 
     static func withRepacked<Result>(_ weight: RandomWeight, _ body: (UnsafePointer<mk_weight>) -> Result) throws
         -> Result
@@ -82,31 +84,67 @@ import Testing
             let bias = random.floats(rows)
             for tokens in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 50] {
                 let x = random.floats(tokens * columns, in: -3...3)
-                let y = try Self.withRepacked(weight) { pointer in
-                    #expect(mk_int8_supported(pointer))
-                    return LinearTests.linear(pointer, x: x, tokens: tokens, bias: bias, MK_ACTIVATION_INT8)
-                }
-                for t in 0..<tokens {
-                    for row in 0..<rows {
-                        var sum = Double(bias[row]), bound = 1e-5 * abs(sum)
-                        for block in stride(from: 0, to: columns, by: 32) {
-                            var size = 0.0, most = 0.0
-                            for c in block..<block + 32 {
-                                let (left, right) = (Double(x[t * columns + c]), Double(w[row * columns + c]))
-                                sum += left * right
-                                size += abs(right)
-                                most = max(most, abs(left))
-                                bound += 1e-5 * abs(left * right)
-                            }
-                            bound += most / 254 * size
-                        }
-                        guard abs(Double(y[t * rows + row]) - sum) <= bound else {
-                            Issue.record(
-                                "\(tokens) tokens [\(t), \(row)] is \(y[t * rows + row]), wanted \(sum) within \(bound)"
-                            )
-                            return
-                        }
+                try Self.expectWithinBound(weight, w, x, tokens: tokens, bias: bias)
+            }
+        }
+    }
+
+    /// Activations whose rounding errors add up instead of averaging out, and such as leave their block nothing but zeros.
+    @Test(arguments: forms) func theBoundHoldsForActivationsThatAreChosenAgainstIt(form: Form) throws {
+        let (rows, columns) = (37, 768)
+        let weight = form.weight(rows: rows, columns: columns), w = weight.values
+        let bias = [Float](repeating: 0, count: rows)
+        var random = Seeded(state: 14)
+        // Halfway between two codes, to the side on which the row's weight makes the error grow, in blocks of scale 1.
+        func halfway(_ row: Int) -> [Float] {
+            (0..<columns).map { $0 % 32 == 0 ? 127 : (w[row * columns + $0] < 0 ? -3.4995 : 3.4995) }
+        }
+        // One huge activation in each block; what stands beside it is rounded to zero.
+        func outliers(_ size: Float) -> [Float] {
+            random.floats(columns).enumerated().map { $0 % 32 == 7 ? size : $1 }
+        }
+        // Every block of another size, from next to nothing up.
+        let sizes = random.floats(columns).enumerated().map { i, x in
+            x * Float(sign: .plus, exponent: i / 32 * 8 - 110, significand: 1)
+        }
+        let zeros = [Float](repeating: 0, count: columns)
+        let lines = [halfway(0), halfway(rows - 1), outliers(1e4), outliers(-3e8), sizes, zeros]
+        for tokens in [1, lines.count, 18] {
+            let x = (0..<tokens).flatMap { lines[(tokens == 1 ? 0 : $0) % lines.count] }
+            try Self.expectWithinBound(weight, w, x, tokens: tokens, bias: bias)
+        }
+        for line in lines { try Self.expectWithinBound(weight, w, line, tokens: 1, bias: bias) }
+    }
+
+    /// |y - x wᵀ - bias| <= sum over blocks of 32 of max|x| / 254 * sum|w|, and what sums in f32 cost.
+    private static func expectWithinBound(
+        _ weight: RandomWeight, _ w: [Float], _ x: [Float], tokens: Int, bias: [Float],
+        location: SourceLocation = #_sourceLocation
+    ) throws {
+        let (rows, columns) = (weight.rows, weight.columns)
+        let y = try withRepacked(weight) { pointer in
+            #expect(mk_int8_supported(pointer))
+            return LinearTests.linear(pointer, x: x, tokens: tokens, bias: bias, MK_ACTIVATION_INT8)
+        }
+        for t in 0..<tokens {
+            for row in 0..<rows {
+                var sum = Double(bias[row]), bound = 1e-5 * abs(sum)
+                for block in stride(from: 0, to: columns, by: 32) {
+                    var size = 0.0, most = 0.0
+                    for c in block..<block + 32 {
+                        let (left, right) = (Double(x[t * columns + c]), Double(w[row * columns + c]))
+                        sum += left * right
+                        size += abs(right)
+                        most = max(most, abs(left))
+                        bound += 1e-5 * abs(left * right)
                     }
+                    bound += most / 254 * size
+                }
+                guard abs(Double(y[t * rows + row]) - sum) <= bound else {
+                    Issue.record(
+                        "\(tokens) tokens [\(t), \(row)] is \(y[t * rows + row]), wanted \(sum) within \(bound)",
+                        sourceLocation: location)
+                    return
                 }
             }
         }

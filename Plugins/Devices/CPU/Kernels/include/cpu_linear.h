@@ -10,7 +10,8 @@
 // MK_ACTIVATION_INT8 applies to the layouts that `mk_int8_supported` names, and is MK_ACTIVATION_BF16 for the others. Each block of
 // 32 activations is rounded to int8 with scale s = max|x| / 127, so |error of x| <= s / 2, and the product's error is at most
 //     sum over blocks of max|x_block| / 254 * sum |w_block|,
-// the weights and the sums inside a block being exact; blocks are summed in f32.
+// the weights and the sums inside a block being exact; blocks are summed in f32. A block whose max|x| is at most 2^-120 counts as
+// zeros. Tests: RepackTests.
 // Where the processor lacks BF16 or VNNI instructions, both are computed as MK_ACTIVATION_F32.
 #ifndef MARTLET_CPU_LINEAR_H
 #define MARTLET_CPU_LINEAR_H
@@ -146,8 +147,6 @@ typedef struct mk_linear_part {
 size_t mk_linear_parts_scratch_bytes(const mk_linear_part *parts, size_t count, size_t tokens, mk_activation activation, size_t threads);
 void mk_linear_parts(const mk_pool *pool, const float *x, size_t ldx, size_t tokens, const mk_linear_part *parts, size_t count,
                      mk_activation activation, void *scratch);
-
-/// dx [tokens, columns] = dy w.
 
 /// A product of low rank beside one with a weight, as adapters add it: low [tokens, rank] by up, [columns of the result, rank] or, with
 /// `is_along_columns`, [rank, columns of the result]; both dense.
