@@ -27,15 +27,15 @@ package indirect enum Schema: Sendable {
 
     /// What a text must look like: a check, the same as a pattern for JSON Schema, and in words.
     package struct TextRule: Sendable {
-        let wanted: String
+        package let wanted: String
         let pattern: String
-        let holds: @Sendable (String) -> Bool
+        package let holds: @Sendable (String) -> Bool
     }
 }
 
 extension Schema.TextRule {
     static let any = Self(wanted: "a text that is not empty", pattern: "^[\\s\\S]+$") { !$0.isEmpty }
-    static let identifier = Self(
+    package static let identifier = Self(
         wanted: "letters, digits, '.', '_' and '-', at most 128 of them, the first a letter or digit",
         pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
     ) { isWord($0, extra: "._-", 1...128) && $0.utf8.first.map(isAlphanumeric) ?? false }

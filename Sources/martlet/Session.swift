@@ -24,7 +24,10 @@ enum Session {
 
     /// What is installed, for commands that open no plugin, or few.
     static func installed(_ arguments: Arguments) throws -> Registry {
-        let limit = FileSystem.environment("MARTLET_PLUGIN_TIMEOUT").flatMap { Int($0) } ?? 30
+        let text = FileSystem.environment("MARTLET_PLUGIN_TIMEOUT") ?? "30"
+        guard let limit = Int(text), 1...86400 ~= limit else {
+            throw UsageError("MARTLET_PLUGIN_TIMEOUT is \"\(text)\", wanted a whole number of seconds, 1 to 86400")
+        }
         OpeningWatch.start(seconds: limit, status: ExitStatus.plugin.code)
         return Registry(try Installation.standard(extra: arguments.list("plugin_path")), bind: ForeignFunction.bind)
     }

@@ -78,6 +78,14 @@ struct BadInputTests {
         try expectGood(scratch, environment)
     }
 
+    @Test(arguments: ["abc", "0", "-3", "1.5", "86401"]) func aTimeoutThatIsNoneIsRefused(seconds: String) throws {
+        let refused = try Program.run("plugin", "list", environment: ["MARTLET_PLUGIN_TIMEOUT": seconds])
+        #expect(refused.status == 2, "\(refused.text)")
+        #expect(
+            refused.text.contains("MARTLET_PLUGIN_TIMEOUT is \"\(seconds)\", wanted a whole number of seconds"),
+            "\(refused.text)")
+    }
+
     /// After it was opened nothing can be saved, but the one to blame is named: in its own code, and in what it called.
     @Test(arguments: [
         ("*(volatile int *)0 = 1;", "test.bad: crashed in its library"),

@@ -42,6 +42,20 @@ struct ExamplesTests {
         _ = try Self.make(scratch, language: language, kind: kind, name: "my_\(kind)")
     }
 
+    /// Names that are words of the language or of the example become other types.
+    @Test(
+        .enabled(if: Project.has("cargo"), "cargo is missing"),
+        arguments: [("self", "metric"), ("result", "metric"), ("model_family", "model")])
+    func aNameThatIsTakenBuildsAllTheSame(name: String, kind: String) throws {
+        let scratch = try Scratch()
+        _ = try Self.make(scratch, language: "rust", kind: kind, name: name)
+        let made = try Program.run(
+            "plugin", "new", "--lang", "swift", "--kind", "filter", "--output", "\(scratch.path)/swift", "type")
+        #expect(made.status == 0, "\(made.text)")
+        let source = try String(contentsOfFile: "\(scratch.path)/swift/type/Sources/TypePlugin.swift", encoding: .utf8)
+        #expect(source.contains("struct TypePlugin: RowFunction"), "\(source)")
+    }
+
     /// The judgements of the three row functions on two rows, by hand.
     @Test(
         .enabled(if: Project.has("cargo"), "cargo is missing"),

@@ -81,6 +81,22 @@ struct TrustTests {
         #expect(try outcome().hasPrefix("its manifest names the publisher acme, and beta signed it"))
     }
 
+    @Test(arguments: ["", "keys/", "ac me/!", ".hidden", String(repeating: "a", count: 129)])
+    func aPublisherIsNamedAsInAManifest(name: String) throws {
+        let scratch = try Scratch()
+        try scratch.plugin("a")
+        let made = try Program.run("plugin", "keygen", name.isEmpty ? "" : "\(scratch.path)/\(name)")
+        #expect(made.status == 2 && made.text.contains("wanted letters, digits"), "\(made.text)")
+        let left = try FileManager.default.contentsOfDirectory(atPath: scratch.path)
+        #expect(left.allSatisfy { !$0.hasSuffix(".secret") && !$0.hasSuffix(".public") }, "\(left)")
+        let secret = try scratch.write("key", try Digest.makeKeys().secret + "\n")
+        let signed = try Program.run("plugin", "sign", "\(scratch.path)/a", "--key", secret, "--publisher", name)
+        #expect(
+            signed.status == 3 && signed.text.contains("the publisher \"\(name)\" is no name; use letters, digits"),
+            "\(signed.text)")
+        #expect(!FileManager.default.fileExists(atPath: "\(scratch.path)/a/plugin.sig"))
+    }
+
     @Test func aPluginIsAddedPinnedAndRemoved() throws {
         let scratch = try Scratch()
         try scratch.plugin("elsewhere/a", defines: ["-fvisibility=hidden"])

@@ -11,11 +11,13 @@ enum PluginKeygen: Command {
 
     static func run(_ arguments: Arguments) throws {
         let name = arguments.positional[0]
+        let (publisher, rule) = (System.lastComponent(of: name), Schema.TextRule.identifier)
+        guard rule.holds(publisher) else { throw UsageError("NAME is \"\(publisher)\", wanted \(rule.wanted)") }
         let keys = try Digest.makeKeys()
         try Terminal.save(keys.secret + "\n", to: "\(name).secret", isNew: true)
         try Terminal.save(keys.publicKey + "\n", to: "\(name).public", isNew: true)
         Terminal.line("\(name).secret signs; keep it to yourself")
-        Terminal.line("policy.publishers in plugins.json: \"\(System.lastComponent(of: name))\": \"\(keys.publicKey)\"")
+        Terminal.line("policy.publishers in plugins.json: \"\(publisher)\": \"\(keys.publicKey)\"")
     }
 }
 

@@ -85,7 +85,12 @@ struct PluginTemplate {
     /// The files of a new plugin: paths within its directory, and texts.
     func files(name: String, kind: String) throws -> [(path: String, text: String)] {
         let kit = try PluginKitPlaces()
-        var changes = [(self.name, name)] + spellings.map { ($0, Self.typeName(name)) }
+        let directory = "\(kit.examples)/\(folder)"
+        let sources = try Self.sources(directory, below: "").map { path in
+            (path, String(decoding: try FileSystem.read("\(directory)/\(path)", limit: 1 << 20), as: UTF8.self))
+        }
+        let type = typeName(name, in: sources)
+        var changes = [(self.name, name)] + spellings.map { ($0, type) }
         if let first = kinds.first, first != kind {
             changes += [
                 ("martlet.\(first)/1", "martlet.\(kind)/1"),
@@ -98,11 +103,7 @@ struct PluginTemplate {
             ("../../../../Tools/PluginKit", kit.swift),
             ("../../../../Sources/PluginRust", kit.rust), ("swift-6.3", Machine.current.swiftRuntime),
         ]
-        let directory = "\(kit.examples)/\(folder)"
-        return try Self.sources(directory, below: "").map { path in
-            let text = String(decoding: try FileSystem.read("\(directory)/\(path)", limit: 1 << 20), as: UTF8.self)
-            return (Self.changed(path, changes), Self.changed(text, changes))
-        }
+        return sources.map { (Self.changed($0.0, changes), Self.changed($0.1, changes)) }
     }
 
     /// Files that were written and not built.
@@ -123,9 +124,16 @@ struct PluginTemplate {
         changes.reduce(text) { $0.replacing($1.0, with: $1.1) }
     }
 
-    /// "my_model" is MyModel in types.
-    private static func typeName(_ name: String) -> String {
-        name.split(separator: "_").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+    /// Types that a Rust or Swift file may mean without naming them.
+    private static let reserved: Set<Substring> = ["Self", "Any", "Type", "Protocol"]
+
+    /// "my_model" is MyModel in types, and "self" SelfPlugin: the language's types and the example's others keep their names.
+    private func typeName(_ name: String, in sources: [(path: String, text: String)]) -> String {
+        let type = name.split(separator: "_").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+        let code = sources.filter { $0.path.hasSuffix(".rs") || $0.path.hasSuffix(".swift") }
+        let words = code.flatMap { $0.text.split { !$0.isLetter && !$0.isNumber && $0 != "_" } }
+        let taken = Self.reserved.union(words).subtracting(spellings.map { Substring($0) })
+        return taken.contains(Substring(type)) ? type + "Plugin" : type
     }
 }
 
