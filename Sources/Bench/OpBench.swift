@@ -107,6 +107,8 @@ package final class OpBench {
 /// Contents that no kernel gains from: the linear congruential generator of Numerical Recipes.
 private struct FillerNumbers {
     private var state: UInt32 = 12345
+    /// Leaves small exponents in every 16-bit field, and no byte that is no number in FP8.
+    private static let small: UInt32 = 0xaf3f_efbf
 
     private mutating func next() -> UInt32 {
         state = state &* 1_664_525 &+ 1_013_904_223
@@ -117,38 +119,27 @@ private struct FillerNumbers {
         if type.element == .f32 {
             return try device.upload((0..<type.count).map { _ in Float(Int32(bitPattern: next())) * 0x1p-31 })
         }
-        // Small exponents in every 16-bit field.
         let words = max(1, (type.byteCount + 3) / 4)
-        return try device.upload((0..<words).map { _ in next() & 0xaf7f_efbf })
+        return try device.upload((0..<words).map { _ in next() & Self.small })
     }
 
     /// A weight of any layout, whose numbers are what its bytes happen to say; nil when the device cannot hold it.
     mutating func weight(_ parameter: Parameter, on device: Device) throws -> DeviceBuffer? {
         guard device.weightSize(layout: parameter.layout, shape: parameter.shape) != nil,
-            let bytes = WeightBytes.count(layout: parameter.layout, shape: parameter.shape)
+            let size = StoredSize(layout: parameter.layout, shape: parameter.shape)
         else { return nil }
         let isFloat = parameter.layout == "f32"
-        let words = (0..<(bytes + 3) / 4).map { _ in
-            isFloat ? (Float(Int32(bitPattern: next())) * 0x1p-31).bitPattern : next() & 0xaf7f_efbf
+        var words = (0..<(size.codes + 3) / 4).map { _ in
+            isFloat ? (Float(Int32(bitPattern: next())) * 0x1p-31).bitPattern : next() & Self.small
         }
-        return try words.withUnsafeBytes {
-            try device.importWeight(
+        words += (0..<size.numbers).map { _ in (0.01 + Float(next() >> 8) * 0x1p-31).bitPattern }
+        return try words.withUnsafeMutableBytes { bytes in
+            if parameter.layout == "mxfp4" {  // A block begins with its exponent.
+                for block in stride(from: 0, to: size.codes, by: 17) { bytes[block] = 120 }
+            }
+            return try device.importWeight(
                 name: parameter.name, layout: parameter.layout, shape: parameter.shape,
-                parts: [UnsafeRawBufferPointer(rebasing: $0[..<bytes])])
+                parts: [UnsafeRawBufferPointer(rebasing: bytes[..<(size.codes + 4 * size.numbers)])])
         }
-    }
-}
-
-/// Bytes of weights as checkpoints store them.
-private enum WeightBytes {
-    /// Bytes and elements of a block, by layout.
-    private static let blocks: [String: (bytes: Int, elements: Int)] = [
-        "f32": (4, 1), "f16": (2, 1), "bf16": (2, 1), "q4_0": (18, 32), "q4_1": (20, 32), "q5_0": (22, 32),
-        "q8_0": (34, 32), "q4_k": (144, 256), "q5_k": (176, 256), "q6_k": (210, 256),
-    ]
-
-    static func count(layout: String, shape: [Int]) -> Int? {
-        guard let block = blocks[layout], let columns = shape.last, columns % block.elements == 0 else { return nil }
-        return shape.reduce(1, *) / block.elements * block.bytes
     }
 }

@@ -20,7 +20,7 @@ package struct OpSubject: Sendable {
     }
 
     /// Every subject, in the order in which they are printed.
-    package static let all: [OpSubject] = products + decoding + attention + rowwise + overhead
+    package static let all: [OpSubject] = products + decoding + otherLayouts + attention + rowwise + overhead
 
     // MARK: Products
 
@@ -37,6 +37,7 @@ package struct OpSubject: Sendable {
                 out.append(product("linear", kind.layout, kind.activation, kind.ceiling, tokens, rows, columns))
             }
         }
+        out.append(product("linear", "f32", "f32", .f32, 32, 4096, 4096))
         for layout in ["bf16", "q4_0", "q4_k"] {
             for (tokens, rows, columns) in shapes {
                 out.append(product("linear_backward_input", layout, "bf16", .bf16, tokens, rows, columns))
@@ -65,27 +66,38 @@ package struct OpSubject: Sendable {
         return try graph.parameter("w\(index)", [rows, columns])
     }
 
-    /// One token at a time over so many matrices that no cache holds them: limited by reading weights.
     private static let decoding: [OpSubject] = {
         var out: [OpSubject] = []
         for layout in ["f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q8_0", "q4_k", "q6_k"] {
             for (tokens, rows, columns) in [(1, 4864, 896), (1, 896, 4864), (1, 4096, 4096), (8, 4096, 4096)] {
-                out.append(
-                    OpSubject(
-                        name: "linear \(layout) decode", shape: "\(tokens) x \(rows) x \(columns)", ceiling: .read
-                    ) { graph in
-                        let x = graph.input("x", ValueType([tokens, columns]))
-                        // About 4.5 bits to 32 bits an element.
-                        let copies = max(
-                            2, (256 << 20) / (rows * columns * (layout == "f32" ? 4 : layout.hasSuffix("f16") ? 2 : 1)))
-                        let outputs = try (0..<copies).map { index in
-                            try graph.emit("linear", [x, try weight(graph, layout, rows, columns, index)])[0]
-                        }
-                        return Problem(outputs: outputs, count: copies)
-                    })
+                out.append(decode(layout, tokens, rows, columns))
             }
         }
         return out
+    }()
+
+    /// One token or a few over so many matrices that no cache holds them: limited by reading weights.
+    private static func decode(_ layout: String, _ tokens: Int, _ rows: Int, _ columns: Int) -> OpSubject {
+        OpSubject(name: "linear \(layout) decode", shape: "\(tokens) x \(rows) x \(columns)", ceiling: .read) { graph in
+            let x = graph.input("x", ValueType([tokens, columns]))
+            // About 4.5 bits to 32 bits an element.
+            let width = layout == "f32" ? 4 : layout.hasSuffix("f16") ? 2 : 1
+            let copies = max(2, (256 << 20) / (rows * columns * width))
+            let outputs = try (0..<copies).map { index in
+                try graph.emit("linear", [x, try weight(graph, layout, rows, columns, index)])[0]
+            }
+            return Problem(outputs: outputs, count: copies)
+        }
+    }
+
+    /// What bitsandbytes, GPTQ, AWQ, HQQ and releases in FP8 and MXFP4 become (Documentation/Layouts.md).
+    private static let otherLayouts: [OpSubject] = {
+        let kinds: [(layout: String, activation: String, ceiling: Ceiling)] = [
+            ("nf4:64", "bf16", .bf16), ("affine4:128", "int8", .int8), ("affine8:128", "int8", .int8),
+            ("fp8:128:128", "bf16", .bf16), ("mxfp4", "int8", .int8),
+        ]
+        return kinds.map { product("linear", $0.layout, $0.activation, $0.ceiling, 512, 4096, 4096) }
+            + kinds.map { decode($0.layout, 1, 4096, 4096) }
     }()
 
     // MARK: Attention

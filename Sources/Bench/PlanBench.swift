@@ -2,6 +2,8 @@ package import Graph
 
 /// Times what comes before the first run: building and planning a graph of 32 layers.
 package enum PlanBench {
+    package static let name = "plan of 32 layers"
+
     package struct Times: Sendable {
         package let nodes: Int
         /// Seconds, medians of five.

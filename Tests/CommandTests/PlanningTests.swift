@@ -51,6 +51,14 @@ import Testing
         #expect(!scratch.has("out"))
     }
 
+    @Test func aFilterThatNamesNoOpSaysWhichThereAre() {
+        let refused = Program.run("martlet bench ops --filter nonsense")
+        #expect(refused.status == 2, "\(refused.text)")
+        for name in ["nonsense", "linear q4_0 int8", "linear nf4:64 decode", "rms_norm", "plan of 32 layers"] {
+            #expect(refused.text.contains(name), "\(refused.text)")
+        }
+    }
+
     @Test func theOptimizerOfThePrintedCommandMeansDPO() {
         let outcome = Program.run(
             "martlet train --model qwen-7b --dataset hh-rlhf-dpo --optim dpo_adamw_torch --dry_run")

@@ -23,17 +23,24 @@ enum BenchOpsCommand: Command {
     ]
 
     static func run(_ arguments: Arguments) throws {
+        let filter = arguments.text("filter") ?? ""
+        let subjects = OpSubject.all.filter { filter.isEmpty || $0.name.contains(filter) }
+        let plans = filter.isEmpty || PlanBench.name.contains(filter)
+        guard !subjects.isEmpty || plans else {
+            var known: [String] = []
+            for name in OpSubject.all.map(\.name) + [PlanBench.name] where !known.contains(name) { known.append(name) }
+            throw UsageError("--filter \"\(filter)\" is in no op's name; there are: \(known.joined(separator: ", "))")
+        }
         let components = try Session.registry(arguments)
         let device = try Device(
             component: components.component(kind: "martlet.device/1", id: arguments.text("device") ?? "cpu"))
         let isJSON = arguments.bool("json")
-        let filter = arguments.text("filter") ?? ""
         let bench = OpBench(device: device)
-        for subject in OpSubject.all where filter.isEmpty || subject.name.contains(filter) {
+        for subject in subjects {
             guard let row = try bench.run(subject) else { continue }
             Terminal.line(isJSON ? row.json.text() : line(row))
         }
-        guard filter.isEmpty || "plan".contains(filter) else { return }
+        guard plans else { return }
         let times = try PlanBench.run(on: device)
         if isJSON {
             let report: JSON = [
@@ -43,7 +50,7 @@ enum BenchOpsCommand: Command {
             Terminal.line(report.text())
         } else {
             Terminal.line(
-                "\(padded("plan of 32 layers", 30)) \(padded("\(times.nodes) nodes", 26)) "
+                "\(padded(PlanBench.name, 30)) \(padded("\(times.nodes) nodes", 26)) "
                     + "build \(number(times.build * 1e3, 2)) ms, plan \(number(times.plan * 1e3, 2)) ms")
         }
     }
