@@ -111,6 +111,37 @@ import Training
         }
     }
 
+    @Test func piecesOfAUnigramModelBecomeATokenizerFileAgain() throws {
+        let place = scratch + "/unigram"
+        system(
+            "mkdir -p '\(place)'; cp '\(Self.llama)/config.json' '\(Self.llama)/model.safetensors' '\(place)'; cp '\(Self.goldens)tokenizers/parts/unigram-map.json' '\(place)/tokenizer.json'"
+        )
+        try export(place, adapter: nil).writeGGUF(place + "/model.gguf")
+        var whole = try export(place + "/model.gguf", adapter: nil)
+        whole.dense = "f32"
+        try whole.writeDirectory(place + "/again")
+        let own = try ModelFiles(path: place, components: components).openTokenizer(components: components)
+        let again = try ModelFiles(path: place + "/again", components: components).openTokenizer(components: components)
+        for text in ["The bird flies.", " two  spaces ", "naïve — 你好 🙂 ＡＢ", "", "a\nb", "x</s>y"] {
+            #expect(
+                try again.encode(text, options: [.addSpecial, .parseSpecial])
+                    == own.encode(text, options: [.addSpecial, .parseSpecial]), "\(text)")
+            let ids = try own.encode(text, options: [])
+            #expect(try again.decode(ids, skipSpecial: true) == own.decode(ids, skipSpecial: true), "\(text)")
+        }
+        // And a model file of SentencePiece itself.
+        system("mkdir '\(place)/model'; cp '\(place)/config.json' '\(place)/model.safetensors' '\(place)/model'")
+        system("cp '\(Self.goldens)../Fuzz/Corpus/sentencepiece/map.model' '\(place)/model/tokenizer.model'")
+        try export(place + "/model", adapter: nil).writeGGUF(place + "/model.gguf")
+        let pieces = try ModelFiles(path: place + "/model", components: components).openTokenizer(
+            components: components)
+        let inside = try ModelFiles(path: place + "/model.gguf", components: components).openTokenizer(
+            components: components)
+        for text in ["The bird flies.", " two  spaces ", "naïve — 你好 🙂", ""] {
+            #expect(try inside.encode(text, options: []) == pieces.encode(text, options: []), "\(text)")
+        }
+    }
+
     @Test func tensorsWithoutAPlaceAreRefused() throws {
         #expect(throws: ExportError.self) { try export(Self.llama, adapter: "adapter-embedding") }
     }

@@ -18,6 +18,7 @@ import Testing
         "qwen2-yarn", "qwen3",
         "qwen3_moe", "gemma", "phi3", "olmo", "olmo2", "olmoe", "starcoder2", "cohere", "minicpm", "internlm2",
         "qwen", "chatglm", "chatglm4", "deepseek_v2", "deepseek_v2-lite", "deepseek_v3", "glm4",
+        "gpt2",
     ])
     func aGGUFFileAnswersAsTransformersDid(variant: String) throws {
         let folder = getenv("MARTLET_KEEP_EXPORTS").map { String(cString: $0) } ?? "/tmp/martlet-export-\(getpid())"
@@ -32,13 +33,13 @@ import Testing
         #expect(FamilyGolden.relativeError(found, try golden.elements("logits.0")) <= 1e-4)
     }
 
-    @Test func anEncoderInAGGUFFileGivesTransformersStates() throws {
-        let path = "/tmp/martlet-export-\(getpid())-bert.gguf"
+    @Test(arguments: ["bert", "xlm_roberta"]) func anEncoderInAGGUFFileGivesTransformersStates(variant: String) throws {
+        let path = "/tmp/martlet-export-\(getpid())-\(variant).gguf"
         defer { unlink(path) }
-        let source = try ModelFiles(path: FamilyGolden.root + "bert", components: components)
+        let source = try ModelFiles(path: FamilyGolden.root + variant, components: components)
         try CheckpointExport(source, format: "gguf", components: components).write(to: path)
         let model = try Model(path: path, components: components)
-        let golden = try FamilyGolden("bert", components)
+        let golden = try FamilyGolden(variant, components)
         let found = try SequenceRunner(model).run([golden.elements("ids.0")]) { graph, inputs in
             try model.family.build("encoder", in: graph, inputs)
         }
@@ -55,7 +56,9 @@ import Testing
 
     /// Eight bits a weight move these small models' logits by some hundredths of the largest, in llama.cpp too; a matrix in
     /// the wrong place would move them by all of it.
-    @Test(arguments: ["llama", "qwen3_moe", "phi3"]) func aQuantizedFileAnswersNearlyTheSame(variant: String) throws {
+    @Test(arguments: ["llama", "qwen3_moe", "phi3", "gpt2"]) func aQuantizedFileAnswersNearlyTheSame(variant: String)
+        throws
+    {
         let folder = getenv("MARTLET_KEEP_EXPORTS").map { String(cString: $0) } ?? "/tmp"
         let path = "\(folder)/martlet-q8-\(getpid())-\(variant).gguf"
         defer { if getenv("MARTLET_KEEP_EXPORTS") == nil { unlink(path) } }
@@ -74,7 +77,9 @@ import Testing
         #expect(error <= 0.1 && error > 0, "\(error)")
     }
 
-    @Test(arguments: ["bpe-qwen2", "bpe-llama3", "bpe-gpt2", "bpe-llama2", "wordpiece-uncased"])
+    @Test(arguments: [
+        "bpe-qwen2", "bpe-llama3", "bpe-gpt2", "bpe-llama2", "wordpiece-uncased", "wordpiece-cased", "unigram-map",
+    ])
     func aTokenizerIsTakenAlong(name: String) throws {
         let folder = "/tmp/martlet-tokenizer-\(getpid())-\(name)"
         mkdir(folder, 0o755)
@@ -94,13 +99,55 @@ import Testing
             try alone.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
         #expect(
             try inside.encode("Hello, 你好 12", options: .addSpecial) == own.encode("Hello, 你好 12", options: .addSpecial))
-        for text in [
+        // GGUF has no name for this one's cut into words with letters composed before it.
+        let composed = name == "bpe-qwen2" ? [] : ["e\u{301} A\u{30A}"]
+        for text in composed + [
             "Hello, world!", "  two spaces, 12345 digits\n\nand lines", "naïve café — 你好世界 🙂", "it's we'll I'VE",
-            "</s> <s>", "",
+            "</s> <s>", "", "ﬁne ① ½ ＡＢ end  ", "Die Vögel </s>fliegen",
         ] {
             #expect(
                 try written.encode(text, options: .parseSpecial) == own.encode(text, options: .parseSpecial), "\(text)")
             #expect(try written.encode(text, options: .addSpecial) == own.encode(text, options: .addSpecial), "\(text)")
+        }
+    }
+
+    /// A character that the vocabulary lacks would be bytes, of which llama.cpp's unigram model knows nothing; it maps characters
+    /// by a table alone; and BERT's ideographs always stand apart there.
+    @Test(arguments: ["unigram-bytes", "unigram", "wordpiece-plain"]) func aTokenizerThatGGUFCannotSayIsRefused(
+        name: String
+    ) throws {
+        let folder = "/tmp/martlet-tokenizer-\(getpid())-\(name)"
+        mkdir(folder, 0o755)
+        let llama = FamilyGolden.root + "llama/"
+        symlink(llama + "model.safetensors", folder + "/model.safetensors")
+        symlink(llama + "config.json", folder + "/config.json")
+        symlink(FamilyGolden.root + "../tokenizers/parts/\(name).json", folder + "/tokenizer.json")
+        let export = CheckpointExport(
+            try ModelFiles(path: folder, components: components), format: "gguf", components: components)
+        #expect(throws: (any Error).self) { try export.write(to: folder + "/model.gguf") }
+    }
+
+    /// Published files of GPT-2 have [in, out], GGUF's [out, in].
+    @Test func aGGUFFileOfGPT2IsWrittenAsItWasPublished() throws {
+        let source = try ModelFiles(path: FamilyGolden.root + "gpt2", components: components)
+        let path = "/tmp/martlet-export-\(getpid())-gpt2"
+        try CheckpointExport(source, format: "gguf", components: components).write(to: path + ".gguf")
+        let model = try Model(path: path + ".gguf", components: components)
+        #expect(model.files.checkpoint.tensors["transformer.h.0.attn.c_attn.weight"]?.shape == [96, 32])
+        #expect(try CheckpointAudit(model).problems.isEmpty)
+        try WeightExport(model).write(to: path, components: components)
+        let written = try CheckpointHandle(path: path, components: components)
+        for (name, entry) in source.checkpoint.tensors where name != "lm_head.weight" {
+            let own = try #require(written.tensors[name], "\(name)")
+            #expect(own.shape == entry.shape, "\(name)")
+            #expect(try written.floats(own) == source.checkpoint.floats(entry), "\(name)")
+        }
+        // From one GGUF file to another.
+        let again = CheckpointExport(model.files, format: "gguf", components: components)
+        try again.write(to: path + "-again.gguf")
+        let copy = try CheckpointHandle(path: path + "-again.gguf", components: components)
+        for (name, entry) in model.files.checkpoint.tensors {
+            #expect(try copy.floats(#require(copy.tensors[name])) == model.files.checkpoint.floats(entry), "\(name)")
         }
     }
 

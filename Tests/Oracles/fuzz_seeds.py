@@ -9,6 +9,8 @@ import numpy as np
 import sentencepiece
 import zstandard
 
+from tokenizer_parts import characters_map, mapped_model
+
 root = pathlib.Path(__file__).parent.parent / "Fuzz" / "Corpus"
 
 
@@ -56,12 +58,20 @@ def bert(w):
     w.add_tokenizer_model("bert"), w.add_bos_token_id(1), w.add_sep_token_id(2), w.add_unk_token_id(0)
 
 
+def unigram(w):
+    w.add_tokenizer_model("t5"), w.add_token_scores([-float(i) for i in range(16)])
+    w.add_bos_token_id(0), w.add_eos_token_id(2), w.add_unk_token_id(3), w.add_add_bos_token(True)
+    w.add_add_space_prefix(True), w.add_remove_extra_whitespaces(True), w.add_precompiled_charsmap(characters_map())
+
+
 letters = ["<s>", "</s>"] + list("abcdeHlowrd Ġ") + ["ab", "abc", "Ġa"]
 gguf_file("bpe.gguf", "qwen2", (letters, [3, 3] + [1] * (len(letters) - 2), bpe))
 pieces = ["<unk>", "<s>", "</s>"] + [f"<0x{i:02X}>" for i in range(256)] + list("▁abcHelo") + ["▁a", "ab", "lo"]
 gguf_file("spm.gguf", "llama", (pieces[:270], [2, 3, 3] + [6] * 256 + [1] * 11, spm))
 words = ["[UNK]", "[CLS]", "[SEP]", "▁the", "s", "▁hello"]
 gguf_file("wordpiece.gguf", "bert", (words, [3, 3, 3, 1, 1, 1], bert))
+pieces = ["<s>", "<pad>", "</s>", "<unk>", "<img>"] + list("▁abcHelo") + ["▁a", "ab", "lo"]
+gguf_file("unigram.gguf", "gpt2", (pieces, [3, 3, 3, 2, 4] + [1] * 11, unigram))
 
 sentences = [
     "The martlet flies over the hills and never lands.", "It is a bird without feet, they say; it lives on the wing.",
@@ -79,6 +89,8 @@ sentencepiece.SentencePieceTrainer.train(
     normalization_rule_name="nmt_nfkc", num_threads=1, hard_vocab_limit=False)
 put("sentencepiece/nfkc.model", model.getvalue()[:60000] if len(model.getvalue()) <= 60000 else b"")
 (root / "sentencepiece/nfkc.model").stat().st_size or (root / "sentencepiece/nfkc.model").unlink()
+
+put("sentencepiece/map.model", mapped_model())
 
 ranks = [bytes([i]) for i in range(256)] + [b"ab", b"abc", b" the", "你".encode()]
 put("wordlist/qwen.tiktoken", "".join(f"{base64.b64encode(t).decode()} {i}\n" for i, t in enumerate(ranks)))

@@ -70,14 +70,14 @@ class Model(cpp.LlamaModel):
 
 
 class LlamaCpp:
-    def __init__(self, path):
+    def __init__(self, path, positions=1024):
         cpp.disable_logging()
         options = cpp.LlamaModelParams()
         options.n_gpu_layers = 0
         self.model = Model(str(path), options)
         self.vocabulary = self.model.get_vocab()
         settings = cpp.LlamaContextParams()
-        settings.n_ctx = settings.n_batch = settings.n_ubatch = 1024
+        settings.n_ctx = settings.n_batch = settings.n_ubatch = positions
         settings.type_k = settings.type_v = 0  # f32
         settings.flash_attn_type = 0
         settings.n_threads = settings.n_threads_batch = 2

@@ -173,7 +173,7 @@ def build(name):
             asked = Alibi(model)
         elif change:
             weights.update(change(model))
-        expected, faults = expectations(asked, "lm", seed, True)
+        expected, faults = expectations(asked, "lm", seed, True, name)
         if not faults:
             break
     else:

@@ -8,10 +8,14 @@ special tokens, and the text that the ids decode to with and without special tok
 Training breaks ties by chance, so a tokenizer.json that is there is kept: delete it to train anew. For
 "pre-..." there are the pieces that the text is cut into, for "normal-..." the normalized text.
 """
+import io
 import json
 import pathlib
 import random
+import tempfile
 
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from random_text import strings
@@ -75,6 +79,28 @@ def with_model(tokenizer, **changes):
     value["model"].update(changes)
     value["added_tokens"] = [t for t in value["added_tokens"] if not t["content"].startswith("<0x")]
     return Tokenizer.from_str(json.dumps(value))
+
+
+def mapped_model():
+    """A unigram model by SentencePiece with a map of characters: spaces, full-width letters, ligatures and marks."""
+    rules = {(c,): (0x20,) for c in (0x09, 0x0A, 0x0D, 0xA0, 0x3000)}
+    rules.update({(0xFF21 + i,): (0x41 + i,) for i in range(26)})
+    rules.update({(0xFB01,): (0x66, 0x69), (0x2460,): (0x31,), (0xBD,): (0x31, 0x2044, 0x32), (0x65, 0x301): (0xE9,), (0x212B,): (0xC5,)})
+    model = io.BytesIO()
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        for source, target in rules.items():
+            file.write(" ".join(f"{c:X}" for c in source) + "\t" + " ".join(f"{c:X}" for c in target) + "\n")
+        file.flush()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(TEXT.split("\n")), model_writer=model, vocab_size=200, model_type="unigram", hard_vocab_limit=False,
+            normalization_rule_tsv=file.name, minloglevel=2)
+    return model.getvalue()
+
+
+def characters_map():
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(mapped_model())
+    return proto.normalizer_spec.precompiled_charsmap
 
 
 GPT4 = (r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+""")
@@ -153,6 +179,13 @@ def tokenizers():
             decoder=decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace("▁", "always", True)]) if fallback else
             decoders.Metaspace("▁", "always", True), post=template("$A </s>", "$A </s> $B </s>"))
         yield f"unigram{'-bytes' if fallback else ''}", with_model(unigram, byte_fallback=fallback)
+    yield "unigram-map", trained(
+        models.Unigram(), trainers.UnigramTrainer(
+            vocab_size=240, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False),
+        normalizer=normalizers.Sequence([
+            normalizers.Precompiled(characters_map()), normalizers.Strip(False, True), normalizers.Replace(Regex(" {2,}"), " ")]),
+        pre=pre_tokenizers.Metaspace("▁", "always", True), decoder=decoders.Metaspace("▁", "always", True),
+        post=template("<s> $A </s>", "<s> $A </s> </s> $B </s>"))
     words = lambda **k: dict(model=models.WordLevel(unk_token="<unk>"), trainer=trainers.WordLevelTrainer(
         vocab_size=100, special_tokens=SPECIAL, show_progress=False), **k)
     for name, make in PRE.items():

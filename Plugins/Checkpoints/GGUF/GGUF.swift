@@ -42,6 +42,7 @@ package final class GGUF: Checkpoint {
             var config = GGUFConfig(
                 header, architecture, prefix: architectureID, tensors: parts.flatMap(\.header.tensors))
             document["config"] = config.document()
+            if architecture.isTransposed { document["linear_order"] = "out_in" }
         }
         if !tokenizer.isEmpty { document["tokenizer"] = .object(tokenizer) }
         document["chat_template"] = header.value("tokenizer.chat_template") ?? .null

@@ -116,7 +116,9 @@ extension GGUFArchitecture {
                 "feed_forward_length": "n_inner", "attention.head_count": "n_head",
                 "attention.layer_norm_epsilon": "layer_norm_epsilon",
             ],
-            constants: ["activation_function": "gelu_new"]),
+            constants: [
+                "activation_function": "gelu_new", "scale_attn_weights": true, "scale_attn_by_inverse_layer_idx": false,
+            ]),
         GGUFArchitecture(
             id: "starcoder2", modelType: "starcoder2", className: "Starcoder2ForCausalLM",
             names: GGUFNames.starcoder2, configKeys: ["attention.layer_norm_epsilon": "norm_epsilon"],

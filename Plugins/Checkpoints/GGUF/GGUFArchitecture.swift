@@ -17,6 +17,10 @@ struct GGUFArchitecture: Sendable {
     var isTransposed = false
     /// What may stand before published names, or be left out.
     var prefix = ""
+    /// The row of learnt positions that a text begins at, for the models that keep some for padding.
+    static func firstPosition(_ config: JSON) -> Int {
+        config["model_type"]?.string == "xlm-roberta" ? max(0, config["pad_token_id"]?.int ?? 1) + 1 : 0
+    }
     /// config.json keys that differ from the usual ones, by GGUF key.
     var configKeys: [String: String] = [:]
     /// config.json members that follow from the architecture alone.

@@ -34,6 +34,7 @@ struct GGUFBytes {
         switch type {
         case .string: add(value.string ?? "")
         case .bool: add(UInt8(value.bool == true ? 1 : 0))
+        case .u8: add(UInt8(truncatingIfNeeded: value.int ?? 0))
         case .f32: add(Float(value.double ?? 0))
         case .i32: add(Int32(clamping: value.int ?? 0))
         case .i64: add(Int64(value.int ?? 0))
@@ -46,6 +47,7 @@ struct GGUFBytes {
         if value.string != nil { return .string }
         if value.bool != nil { return .bool }
         if key.hasSuffix("token_type") { return .i32 }
+        if key.hasSuffix("precompiled_charsmap") { return .u8 }
         let fractions = [
             "scores", "freq_base", "freq_base_swa", "epsilon", "softcapping", "scale", "factor", "clamp_kqv",
             "multiplier",

@@ -45,6 +45,10 @@ extension GGUFMetadata {
             }
         case "bert":
             put("attention.causal", false)
+            let first = GGUFArchitecture.firstPosition(config)
+            if first > 0, let count = config["max_position_embeddings"]?.int {
+                put("context_length", .int(Int64(max(0, count - first))))
+            }
             entries.append(("tokenizer.ggml.token_type_count", config["type_vocab_size"] ?? 2))
             let classifies = config["architectures"]?[0]?.string?.hasSuffix("ForSequenceClassification") ?? false
             if classifies { put("pooling_type", 4) }

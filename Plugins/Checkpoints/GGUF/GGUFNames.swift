@@ -131,6 +131,8 @@ enum GGUFNames {
         ("blk.#.layer_output_norm", "encoder.layer.#.output.LayerNorm"), ("cls", "pooler.dense"),
         ("cls.output", "classifier"),
     ]
+    static let xlmRoberta: Rows =
+        bert + [("cls", "classifier.dense"), ("cls.output", "classifier.out_proj")]
     /// Newer files hold kv_b in two parts, k transposed; they keep names of their own.
     static let deepseek2: Rows =
         frame + norms + attention + mlp + experts + sharedExperts + [

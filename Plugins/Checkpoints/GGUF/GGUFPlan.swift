@@ -34,10 +34,12 @@ struct GGUFPlan {
     private let architecture: GGUFArchitecture
     private let names: [String: String]
 
-    /// - Parameter layout: What matrices become; nil keeps theirs.
+    /// - Parameters:
+    ///   - layout: What matrices become; nil keeps theirs.
+    ///   - isTransposed: Linear weights are handed in as [in, out].
     init(
-        _ tensors: [TensorEntry], _ architecture: GGUFArchitecture, config: JSON, layout: String?, alignment: Int,
-        path: String
+        _ tensors: [TensorEntry], _ architecture: GGUFArchitecture, config: JSON, layout: String?,
+        isTransposed: Bool, alignment: Int, path: String
     ) throws(FileError) {
         self.architecture = architecture
         names = Dictionary(architecture.names.map { ($0.published, $0.gguf) }, uniquingKeysWith: { first, _ in first })
@@ -55,7 +57,7 @@ struct GGUFPlan {
                     found: "a name that \(architecture.id) has not in GGUF",
                     wanted: "the tensors of \(architecture.className)")
             }
-            let turns = architecture.isTransposed && tensor.shape.count == 2 && name.hasPrefix("blk.")
+            let turns = isTransposed && tensor.shape.count == 2 && name.hasPrefix("blk.")
             let whole = tensor.shape.filter { $0 != 1 }.isEmpty ? [1] : turns ? tensor.shape.reversed() : tensor.shape
             guard let pieces = order.pieces(name, rows: whole.first ?? 1) else {
                 throw FileError(

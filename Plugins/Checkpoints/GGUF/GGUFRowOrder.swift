@@ -6,17 +6,22 @@ struct GGUFRowOrder {
     private let permutes: Bool
     /// Groups of queries with their key and value (InternLM2's `wqkv`).
     private let cutsGroups: Bool
+    private let firstPosition: Int
 
     init(_ config: JSON, _ architecture: GGUFArchitecture) {
         heads = config["num_attention_heads"]?.int ?? 0
         keyHeads = config["num_key_value_heads"]?.int ?? heads
         permutes = architecture.permutes
         cutsGroups = architecture.id == "internlm2"
+        firstPosition = GGUFArchitecture.firstPosition(config)
     }
 
     /// The tensors that one of `rows` rows becomes, with their rows; nil rows stand as they are. Nil for rows that make no whole
-    /// heads.
+    /// heads, or no position.
     func pieces(_ name: String, rows: Int) -> [(name: String, rows: [Int]?)]? {
+        if firstPosition > 0, name.hasPrefix("position_embd.") {
+            return rows > firstPosition ? [(name, Array(firstPosition..<rows))] : nil
+        }
         if cutsGroups, name.contains(".attn_qkv.") { return groups(name, rows: rows) }
         let isQuery = name.contains(".attn_q."), isKey = name.contains(".attn_k.")
         guard permutes, isQuery || isKey else { return [(name, nil)] }

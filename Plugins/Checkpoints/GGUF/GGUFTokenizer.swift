@@ -4,9 +4,6 @@ import JSON
 
 /// GGUF's tokenizer.* keys from the tokenizer files of a published checkpoint.
 enum GGUFTokenizer {
-    /// llama.h, `enum llama_token_type`.
-    private enum Kind: Int64 { case normal = 1, unknown, control, userDefined, unused, byte }
-
     /// The keys, or none when the directory has no tokenizer that GGUF can hold.
     static func keys(_ directory: String, config: JSON) throws(FileError) -> [(String, JSON)] {
         let settings = try read(directory, "tokenizer_config.json") ?? .null
@@ -17,7 +14,15 @@ enum GGUFTokenizer {
         if let document, document["model"]?["type"]?.string == "WordPiece" {
             return try wordPiece(document, vocabulary, settings, System.join(directory, "tokenizer.json"))
         }
-        if let document, document["model"]?["type"]?.string == "BPE", document["model"]?["byte_fallback"]?.bool != true
+        if let document, document["model"]?["type"]?.string == "Unigram" {
+            let path = System.join(directory, "tokenizer.json")
+            vocabulary.addScored(document)
+            out = unigram(try UnigramText(document, path), vocabulary)
+            if let id = document["model"]?["unk_id"]?.int {
+                out.append(("tokenizer.ggml.unknown_token_id", .int(Int64(id))))
+            }
+        } else if let document, document["model"]?["type"]?.string == "BPE",
+            document["model"]?["byte_fallback"]?.bool != true
         {
             guard let pre = pre(document, config) else {
                 throw FileError(
@@ -34,14 +39,14 @@ enum GGUFTokenizer {
             let pieces = try SentencePieces(model)
             vocabulary.add(pieces)
             if let document { vocabulary.addSpecials(document) }
-            guard !pieces.isUnigram else {
-                throw FileError(
-                    model, "trainer_spec.model_type", found: "unigram", wanted: "BPE",
-                    fix: "GGUF files with such pieces are not written; write safetensors.")
+            if pieces.isUnigram {
+                out = unigram(try UnigramText(pieces, model), vocabulary)
+                out += pieces.specialIDs.map { ("tokenizer.ggml.\($0)_token_id", .int(Int64($1))) }
+            } else {
+                out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
+                out.append(("tokenizer.ggml.add_space_prefix", .bool(pieces.addsDummyPrefix)))
+                out.append(("tokenizer.ggml.remove_extra_whitespaces", .bool(pieces.removesExtraSpaces)))
             }
-            out = [("tokenizer.ggml.model", "llama")] + vocabulary.keys(scores: true)
-            out.append(("tokenizer.ggml.add_space_prefix", .bool(pieces.addsDummyPrefix)))
-            out.append(("tokenizer.ggml.remove_extra_whitespaces", .bool(pieces.removesExtraSpaces)))
         } else if let document, document["model"]?["byte_fallback"]?.bool == true {
             // The same pieces joined in the order of the merges: a piece's score is minus its merge's rank.
             vocabulary.add(document)
@@ -50,18 +55,21 @@ enum GGUFTokenizer {
         } else if let type = document?["model"]?["type"]?.string {
             throw FileError(
                 System.join(directory, "tokenizer.json"), "model", found: FileError.quote(type),
-                wanted: "byte-level BPE, BPE with bytes to fall back on, or WordPiece",
+                wanted: "byte-level BPE, BPE with bytes to fall back on, Unigram or WordPiece",
                 fix: "Put the tokenizer.model beside it that it was made from, or write safetensors.")
         } else {
             return []
         }
         let frame = frame(document)
+        // "seperator" is how the format spells it.
         for (key, member, framing) in [
             ("bos", "bos_token", frame?.before), ("eos", "eos_token", frame?.after), ("unknown", "unk_token", nil),
-            ("padding", "pad_token", nil),
+            ("padding", "pad_token", nil), ("cls", "cls_token", nil), ("seperator", "sep_token", nil),
+            ("mask", "mask_token", nil),
         ] {
             let text = settings[member]?.string ?? settings[member]?["content"]?.string ?? framing
-            if let id = text.flatMap({ vocabulary.ids[$0] }) ?? (key == "unknown" ? nil : config["\(member)_id"]?.int) {
+            let own = ["bos", "eos", "padding"].contains(key) ? config["\(member)_id"]?.int : nil
+            if let id = text.flatMap({ vocabulary.ids[$0] }) ?? own {
                 out.append(("tokenizer.ggml.\(key)_token_id", .int(Int64(id))))
             }
         }
@@ -77,18 +85,26 @@ enum GGUFTokenizer {
     private static func wordPiece(
         _ document: JSON, _ empty: Vocabulary, _ settings: JSON, _ path: String
     ) throws(FileError) -> [(String, JSON)] {
-        guard document["normalizer"]?["lowercase"]?.bool ?? settings["do_lower_case"]?.bool ?? true else {
+        let normalizer = document["normalizer"] ?? .null
+        guard normalizer["handle_chinese_chars"]?.bool ?? true, normalizer["clean_text"]?.bool ?? true else {
             throw FileError(
-                path, "normalizer", found: "letters as they are", wanted: "lower case",
-                fix: "llama.cpp lowers the case of every text of such a vocabulary; write safetensors.")
+                path, "normalizer", found: normalizer.text(),
+                wanted: "ideographs set apart and control characters removed",
+                fix: "GGUF files cannot say otherwise; write safetensors.")
         }
+        let lowercases = normalizer["lowercase"]?.bool ?? settings["do_lower_case"]?.bool ?? true
+        let stripsAccents = normalizer["strip_accents"]?.bool ?? settings["strip_accents"]?.bool ?? lowercases
         var vocabulary = empty
         vocabulary.add(document)
         let plain = vocabulary.ids
         vocabulary.spellWords()
         var out: [(String, JSON)] = [("tokenizer.ggml.model", "bert"), ("tokenizer.ggml.pre", "default")]
+        if !lowercases || !stripsAccents {
+            // llama.cpp of before 2026 does both to every text.
+            out.append(("tokenizer.ggml.normalizer.lowercase", .bool(lowercases)))
+            out.append(("tokenizer.ggml.normalizer.strip_accents", .bool(stripsAccents)))
+        }
         out += vocabulary.keys(scores: false)
-        // "seperator" is how the format spells it.
         for (key, member, usual) in [
             ("bos", "cls_token", "[CLS]"), ("cls", "cls_token", "[CLS]"), ("seperator", "sep_token", "[SEP]"),
             ("unknown", "unk_token", "[UNK]"), ("padding", "pad_token", "[PAD]"), ("mask", "mask_token", "[MASK]"),
@@ -124,8 +140,8 @@ enum GGUFTokenizer {
     }
 
     /// The parts of a sequence, or the one step itself.
-    private static func steps(_ step: JSON) -> [JSON] {
-        (step["pretokenizers"] ?? step["processors"])?.array?.flatMap(steps) ?? [step]
+    static func steps(_ step: JSON) -> [JSON] {
+        (step["pretokenizers"] ?? step["processors"] ?? step["normalizers"])?.array?.flatMap(steps) ?? [step]
     }
 
     /// The special tokens that tokenizer.json puts before and after a text.
@@ -145,76 +161,6 @@ enum GGUFTokenizer {
             }
         } catch {
             throw FileError(path, "content", found: "no JSON (\(error))", wanted: "a JSON object")
-        }
-    }
-
-    /// Pieces by id.
-    private struct Vocabulary {
-        var pieces: [String?]
-        var kinds: [Kind]
-        var scores: [Double]
-        var ids: [String: Int] = [:]
-
-        init(count: Int) {
-            let count = min(max(0, count), 1 << 22)
-            pieces = Array(repeating: nil, count: count)
-            kinds = Array(repeating: .unused, count: count)
-            scores = Array(repeating: 0, count: count)
-        }
-
-        private mutating func set(_ id: Int, _ piece: String, _ kind: Kind, score: Double = 0) {
-            guard id >= 0, id < 1 << 22 else { return }
-            while pieces.count <= id {
-                pieces.append(nil)
-                kinds.append(.unused)
-                scores.append(0)
-            }
-            (pieces[id], kinds[id], scores[id]) = (piece, kind, score)
-            ids[piece] = id
-        }
-
-        mutating func add(_ document: JSON) {
-            for (piece, id) in document["model"]?["vocab"]?.object ?? JSONObject() {
-                let isByte = piece.utf8.count == 6 && piece.hasPrefix("<0x") && piece.hasSuffix(">")
-                if let id = id.int { set(id, piece, isByte ? .byte : .normal) }
-            }
-            addSpecials(document)
-        }
-
-        mutating func addSpecials(_ document: JSON) {
-            for added in document["added_tokens"]?.array ?? [] {
-                guard let id = added["id"]?.int, let piece = added["content"]?.string else { continue }
-                set(id, piece, added["special"]?.bool == true ? .control : .userDefined)
-            }
-        }
-
-        mutating func add(_ model: SentencePieces) {
-            for (id, piece) in model.pieces.enumerated() {
-                set(id, piece.text, Kind(rawValue: Int64(piece.type)) ?? .normal, score: Double(piece.score))
-            }
-        }
-
-        mutating func rank(_ merges: [JSON]) {
-            for (rank, merge) in merges.enumerated() {
-                let joined = (merge.string ?? "").replacing(" ", with: "")
-                if let id = ids[joined] { scores[id] = -Double(rank + 1) }
-            }
-        }
-
-        mutating func spellWords() {
-            for (id, kind) in kinds.enumerated() where kind == .normal {
-                guard let piece = pieces[id] else { continue }
-                pieces[id] = piece.hasPrefix("##") ? String(piece.dropFirst(2)) : "\u{2581}" + piece
-            }
-        }
-
-        func keys(scores wanted: Bool) -> [(String, JSON)] {
-            var out: [(String, JSON)] = [
-                ("tokenizer.ggml.tokens", .array(pieces.enumerated().map { .string($1 ?? "[PAD\($0)]") })),
-                ("tokenizer.ggml.token_type", .array(kinds.map { .int($0.rawValue) })),
-            ]
-            if wanted { out.append(("tokenizer.ggml.scores", .array(scores.map(JSON.double)))) }
-            return out
         }
     }
 }

@@ -7,7 +7,8 @@ import PluginKit
 ///
 /// Options: "config" (config.json), "directory" (where tokenizer.json or tokenizer.model and tokenizer_config.json are) or
 /// "tokenizer" (GGUF's own keys), "chat_template", "layout" ("f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_1", "q5_0",
-/// "q4_k", "q4_1", "q4_0", "q3_k", "q2_k"; absent keeps the tensors' own), "metadata" (more keys).
+/// "q4_k", "q4_1", "q4_0", "q3_k", "q2_k"; absent keeps the tensors' own), "linear_order" (as a checkpoint describes itself),
+/// "metadata" (more keys).
 final class GGUFWriter: CheckpointWriter {
     private let path: String
     private let tensors: [TensorEntry]
@@ -37,7 +38,9 @@ final class GGUFWriter: CheckpointWriter {
         self.tensors = tensors.filter { !isTied || $0.name != "lm_head.weight" }
         skipsHead = self.tensors.count != tensors.count ? tensors.firstIndex { $0.name == "lm_head.weight" } : nil
         plan = try GGUFPlan(
-            self.tensors, architecture, config: config, layout: layout, alignment: Self.alignment, path: path)
+            self.tensors, architecture, config: config, layout: layout,
+            isTransposed: architecture.isTransposed && options["linear_order"]?.string != "out_in",
+            alignment: Self.alignment, path: path)
         var metadata = try GGUFMetadata(architecture, config: config, path: path)
         try metadata.addTokenizer(options)
         metadata.add(
@@ -185,17 +188,23 @@ final class GGUFWriter: CheckpointWriter {
 
 extension GGUFArchitecture {
     /// Those that a model's own config.json leads to: one for each of its types.
-    static let writable: [GGUFArchitecture] = all.filter { architecture in
-        !["mistral3", "baichuan", "gpt2", "phi2", "stablelm", "seed_oss", "ernie4_5", "deepseek"].contains(
-            architecture.id)
-    }.map { architecture in
-        guard architecture.id == "internlm2" else { return architecture }
-        var own = GGUFArchitecture(
-            id: "internlm2", modelType: "internlm2", className: "InternLM2ForCausalLM", names: GGUFNames.internlm2,
-            permutes: true)
-        own.constants = ["hidden_act": "silu"]
-        return own
-    }
+    static let writable: [GGUFArchitecture] =
+        all.filter { architecture in
+            !["mistral3", "baichuan", "phi2", "stablelm", "seed_oss", "ernie4_5", "deepseek"].contains(
+                architecture.id)
+        }.map { architecture in
+            guard architecture.id == "internlm2" else { return architecture }
+            var own = GGUFArchitecture(
+                id: "internlm2", modelType: "internlm2", className: "InternLM2ForCausalLM", names: GGUFNames.internlm2,
+                permutes: true)
+            own.constants = ["hidden_act": "silu"]
+            return own
+        } + [
+            // BERT with positions that begin after the padding's id; GGUF has them from 0.
+            GGUFArchitecture(
+                id: "bert", modelType: "xlm-roberta", className: "XLMRobertaModel", names: GGUFNames.xlmRoberta,
+                prefix: "roberta.", constants: ["hidden_act": "gelu", "position_embedding_type": "absolute"])
+        ]
 
     /// Mistral's files say that they are Llama's, which they are to the letter; DeepSeek V3's that they are V2's.
     static func writable(_ type: String) -> GGUFArchitecture? {

@@ -14,6 +14,14 @@ struct SentencePieces {
     private(set) var removesExtraSpaces = true
     /// Texts are cut by the pieces' probabilities, and not by merging.
     private(set) var isUnigram = true
+    private(set) var hasByteFallback = false
+    private(set) var spaceIsSuffix = false
+    /// normalizer_spec.precompiled_charsmap
+    private(set) var charsMap: [UInt8] = []
+    private var specials = [("unknown", 0), ("bos", 1), ("eos", 2), ("padding", -1)].map { (name: $0, id: $1) }
+
+    /// Ids by what GGUF calls them.
+    var specialIDs: [(String, Int)] { specials.filter { pieces.indices.contains($0.id) }.map { ($0.name, $0.id) } }
 
     init(_ path: String) throws(FileError) {
         let file = try MappedFile(path)
@@ -23,27 +31,40 @@ struct SentencePieces {
                 while let field = try reader.next() {
                     switch (field.number, field.value) {
                     case (1, .bytes(let bytes)): pieces.append(try Self.piece(bytes, path))
-                    case (2, .bytes(let bytes)):
-                        // trainer_spec.model_type
-                        var inner = Fields(bytes, path: path)
-                        while let field = try inner.next() {
-                            if field.number == 3, case .number(let type) = field.value { isUnigram = type == 1 }
-                        }
-                    case (3, .bytes(let bytes)):
-                        // normalizer_spec.add_dummy_prefix and remove_extra_whitespaces
-                        var inner = Fields(bytes, path: path)
-                        while let field = try inner.next() {
-                            if field.number == 3, case .number(let flag) = field.value { addsDummyPrefix = flag != 0 }
-                            if field.number == 4, case .number(let flag) = field.value {
-                                removesExtraSpaces = flag != 0
-                            }
-                        }
+                    case (2, .bytes(let bytes)): try readTrainer(bytes, path)
+                    case (3, .bytes(let bytes)): try readNormalizer(bytes, path)
                     default: continue
                     }
                 }
             }
         }
         try outcome.get()
+    }
+
+    private mutating func readTrainer(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(FileError) {
+        var reader = Fields(bytes, path: path)
+        while let field = try reader.next() {
+            guard case .number(let value) = field.value else { continue }
+            switch field.number {
+            case 3: isUnigram = value == 1
+            case 24: spaceIsSuffix = value != 0
+            case 35: hasByteFallback = value != 0
+            case 40...43: specials[Int(field.number) - 40].id = Int(Int32(truncatingIfNeeded: value))
+            default: continue
+            }
+        }
+    }
+
+    private mutating func readNormalizer(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(FileError) {
+        var reader = Fields(bytes, path: path)
+        while let field = try reader.next() {
+            switch (field.number, field.value) {
+            case (2, .bytes(let map)): charsMap = Array(map)
+            case (3, .number(let flag)): addsDummyPrefix = flag != 0
+            case (4, .number(let flag)): removesExtraSpaces = flag != 0
+            default: continue
+            }
+        }
     }
 
     private static func piece(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(FileError) -> Piece {

@@ -7,7 +7,7 @@ struct GPT2: ModelFamily {
     let eps, scale: Double
     let scalesByLayer: Bool
     let act: String
-    let isBare: Bool
+    let isBare, isTied: Bool
 
     static func probe(_ config: JSON) -> Int {
         ModelConfig(config).score(architectures: ["GPT2LMHeadModel", "GPT2Model"], modelTypes: ["gpt2"])
@@ -25,6 +25,7 @@ struct GPT2: ModelFamily {
         act = try config.string("activation_function", default: "gelu_new")
         scale = try config.bool("scale_attn_weights", default: true) ? 1 / Double(hidden / heads).squareRoot() : 1
         scalesByLayer = try config.bool("scale_attn_by_inverse_layer_idx", default: false)
+        isTied = try config.bool("tie_word_embeddings", default: true)
         isBare = config.score(architectures: ["GPT2Model"]) > 0
     }
 
@@ -34,7 +35,7 @@ struct GPT2: ModelFamily {
         model.vocabulary = vocabulary
         model.maximumPositions = positions
         model.embedding = "transformer.wte.weight"
-        model.head = isBare ? nil : model.embedding
+        model.head = isBare ? nil : isTied ? model.embedding : "lm_head.weight"
         model.attention = Array(
             repeating: .init(keyValueHeads: heads, keyWidth: hidden / heads, valueWidth: hidden / heads), count: layers)
         model.defaultTargets = ["c_attn", "c_proj", "c_fc"]

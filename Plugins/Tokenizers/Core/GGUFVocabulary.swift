@@ -84,6 +84,8 @@ enum GGUFVocabulary {
                 }
                 parts.preTokenizer = try SplitPatterns.preTokenizer(patterns, in: file)
                 parts.bytePair.ignoresMerges = SplitPatterns.ignoresMerges(pre)
+                // As the published tokenizers of that name do.
+                if pre == "qwen2" { parts.normalizer = .form(.nfc) }
                 try readTokens(types, into: &parts)
                 parts.rules = .pairs(try readMerges(parts))
             case "gemma4":
@@ -200,7 +202,10 @@ enum GGUFVocabulary {
                     spelling.insert(contentsOf: [0x23, 0x23], at: 0)
                 }
             }
-            WordVocabulary.setBERT(lowercases: true, stripsAccents: true, into: &parts)
+            let lowercases = keys["normalizer.lowercase"]?.bool ?? true
+            WordVocabulary.setBERT(
+                lowercases: lowercases, stripsAccents: keys["normalizer.strip_accents"]?.bool ?? lowercases,
+                into: &parts)
         }
 
         private func readSpecials(_ model: String, into parts: inout TokenizerParts) throws(TokenizerError) {

@@ -150,6 +150,8 @@ enum TokenizerJSON {
                 AddedToken(
                     content: Array(content.utf8), id: Int32(id), isSpecial: flag("special"), stripsLeft: flag("lstrip"),
                     stripsRight: flag("rstrip"), isSingleWord: flag("single_word"), isNormalized: flag("normalized")))
+            // A unigram model would make it of text that only spells it.
+            if parts.kind == "Unigram", flag("special") { parts.unused.insert(id) }
         }
     }
 }

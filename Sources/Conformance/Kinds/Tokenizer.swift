@@ -94,20 +94,10 @@ private struct TokenizerSource {
         ]
     }()
 
-    /// A line a token: its bytes in base64 (RFC 4648) and its rank.
+    /// A line a token: its bytes in base64 and its rank.
     private static let ranks: String = {
-        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-        func base64(_ bytes: [UInt8]) -> String {
-            var text = ""
-            for start in stride(from: 0, to: bytes.count, by: 3) {
-                let part = bytes[start..<min(start + 3, bytes.count)]
-                let word = part.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } << UInt32(8 * (3 - part.count))
-                for i in 0..<4 { text.append(i <= part.count ? digits[Int(word >> UInt32(18 - 6 * i)) & 63] : "=") }
-            }
-            return text
-        }
         let tokens = (0..<256).map { [UInt8($0)] } + [Array("he".utf8), Array("ll".utf8), Array(" w".utf8)]
-        return tokens.enumerated().map { "\(base64($1)) \($0)\n" }.joined()
+        return tokens.enumerated().map { "\(Base64.encoded($1)) \($0)\n" }.joined()
     }()
 
     /// sentencepiece_model.proto: pieces (1) of text (1), score (2) and type (3); trainer_spec (2) with model_type (3) = BPE

@@ -14,8 +14,10 @@ package final class CheckpointHandle: @unchecked Sendable {
     /// By name.
     package let tensors: [String: TensorEntry]
     package let files: [String]
-    /// {"metadata", "config"?, "chat_template"?}
+    /// {"metadata", "config"?, "chat_template"?, "linear_order"?}
     package let summary: JSON
+    /// Whether every linear weight is [out, in], also where the published checkpoint has [in, out].
+    var holdsOutputsFirst: Bool { summary["linear_order"]?.string == "out_in" }
     /// The text of the description's "tokenizer": megabytes that only a tokenizer plugin reads; empty when there is none.
     package let tokenizerDocument: [UInt8]
     /// The summary with "tokenizer" where there is one, read anew at each call.

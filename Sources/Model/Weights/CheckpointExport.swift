@@ -80,6 +80,7 @@ package struct CheckpointExport {
         let tokenizer = files.ggufTokenizer
         if !tokenizer.isEmpty { options["tokenizer"] = try JSON(parsing: tokenizer) }
         options["chat_template"] = files.chatTemplate.map { .string($0) }
+        options["linear_order"] = files.checkpoint.summary["linear_order"]
         options["layout"] = layout.map { .string($0) }
         options["max_shard_bytes"] = maximumShardBytes.map { .int(Int64($0)) }
         return options

@@ -40,6 +40,9 @@ package struct WeightExport {
         let layout: String
         let source: TensorEntry
         var changed: (parameter: String, part: Int)?
+        /// The file has [out, in], and published checkpoints [in, out].
+        let turns: Bool
+        var shape: [Int] { turns ? source.shape.reversed() : source.shape }
     }
 
     private static func isDense(_ source: TensorEntry) -> Bool { WeightStore.denseLayouts.contains(source.layout) }
@@ -53,13 +56,17 @@ package struct WeightExport {
         model.weights.sources(of: parameter).allSatisfy { layout($0.entry) == "f32" }
     }
 
-    private func items() -> [Item] {
+    private func items() throws -> [Item] {
         let keepsNames = !model.files.describesItself
+        let turned =
+            model.files.checkpoint.holdsOutputsFirst
+            ? Set(try model.family.outline().parameters.filter(\.isTransposed).map(\.name)) : []
         var items: [String: Item] = [:]
         for name in model.weights.names {
             guard let source = model.weights.sources(of: name).first else { continue }
             items[name] = Item(
-                name: keepsNames ? source.entry.name : name, layout: layout(source.entry), source: source.entry)
+                name: keepsNames ? source.entry.name : name, layout: layout(source.entry), source: source.entry,
+                turns: turned.contains(name))
         }
         for parameter in changes.isTransposed.keys {
             for (part, source) in model.weights.sources(of: parameter).enumerated() {
@@ -74,10 +81,10 @@ package struct WeightExport {
     package func write(to directory: String, components: any ComponentSource, progress: (Double) -> Void = { _ in })
         throws
     {
-        let items = items()
+        let items = try items()
         let tensors = items.map { item in
             let size = item.source.shape.reduce(1, *) * (item.layout == "f32" ? 4 : 2)
-            return TensorEntry(name: item.name, layout: item.layout, shape: item.source.shape, size: UInt64(size))
+            return TensorEntry(name: item.name, layout: item.layout, shape: item.shape, size: UInt64(size))
         }
         let writer = try CheckpointWriterHandle(
             format: "safetensors", path: directory,
@@ -86,7 +93,8 @@ package struct WeightExport {
         let total = max(1, tensors.reduce(0.0) { $0 + Double($1.size) })
         var done = 0.0
         for (item, tensor) in zip(items, tensors) {
-            let values = try values(item)
+            let own = try values(item)
+            let values = item.turns ? Self.transposed(own, rows: item.source.shape[0]) : own
             switch item.layout {
             case "bf16": try writer.write(values.map(HalfFloat.bfloat))
             case "f16": try writer.write(values.map(HalfFloat.half))
@@ -112,18 +120,19 @@ package struct WeightExport {
         from directory: String, components: any ComponentSource, into set: (String, [Float]) throws -> Void
     ) throws {
         let checkpoint = try CheckpointHandle(path: directory, components: components)
-        let names = Dictionary(items().map { ($0.source.name, $0.name) }, uniquingKeysWith: { first, _ in first })
+        let items = Dictionary(try items().map { ($0.source.name, $0) }, uniquingKeysWith: { first, _ in first })
         for (parameter, isTransposed) in changes.isTransposed.sorted(by: { $0.key < $1.key }) {
             var values: [Float] = []
             for source in model.weights.sources(of: parameter) {
-                guard let tensor = checkpoint.tensors[names[source.entry.name] ?? source.name],
-                    tensor.shape == source.entry.shape
+                let item = items[source.entry.name]
+                guard let tensor = checkpoint.tensors[item?.name ?? source.name],
+                    tensor.shape == item?.shape ?? source.entry.shape
                 else {
                     throw ModelError(
                         .notFound, "has no tensor \(source.name) of shape \(source.entry.shape)", at: directory)
                 }
                 let part = try checkpoint.floats(tensor)
-                values += isTransposed ? Self.transposed(part, rows: tensor.shape[0]) : part
+                values += isTransposed || item?.turns == true ? Self.transposed(part, rows: tensor.shape[0]) : part
             }
             try set(parameter, values)
         }

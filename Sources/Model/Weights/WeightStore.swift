@@ -94,7 +94,7 @@ package final class WeightStore: @unchecked Sendable {
                 "the checkpoint has no tensor \(name) of shape \(shape)\(near); it has \(entries.count) tensors",
                 at: checkpoint.path)
         }
-        let isTransposed = flags.contains(.transposed)
+        let isTransposed = flags.contains(.transposed) && !checkpoint.holdsOutputsFirst
         let expert = name.contains("*") ? Array(shape.dropFirst()) : shape
         let stored = isTransposed ? expert.reversed() : expert
         for part in parts where part.shape != stored && part.shape.filter({ $0 != 1 }) != stored.filter({ $0 != 1 }) {

@@ -41,7 +41,7 @@ public protocol Checkpoint: AnyObject, Sendable {
     init(path: String) throws
     var tensors: [TensorEntry] { get }
     var files: [String] { get }
-    /// {"metadata": {...}, "config": {...}?, "tokenizer": {...}?, "chat_template": text?}
+    /// {"metadata": {...}, "config": {...}?, "tokenizer": {...}?, "chat_template": text?, "linear_order": "out_in"?}
     func describe() throws -> JSON
     /// Starts writing; throws `PluginError(.unsupported, …)` where the format is read only.
     /// - Parameters:

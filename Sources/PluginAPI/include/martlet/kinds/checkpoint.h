@@ -37,7 +37,9 @@ typedef struct mt_checkpoint_table {
     size_t (*file_count)(void *ctx, const mt_checkpoint *checkpoint);                                     /* [any] */
     mt_str (*file)(void *ctx, const mt_checkpoint *checkpoint, size_t index); /* its path [any] */
     /* JSON: {"metadata": {...}, "config": {...} with Hugging Face's config.json keys when the file has its own,
-     * "tokenizer": {...} the "gguf.json" document when the file has its own, "chat_template": text | null}. [any] */
+     * "tokenizer": {...} the "gguf.json" document when the file has its own, "chat_template": text | null,
+     * "linear_order": "out_in" when every linear weight is [out, in] here, also where the published checkpoint has
+     * [in, out]}. [any] */
     mt_status (*describe)(void *ctx, const mt_checkpoint *checkpoint, mt_sink out, mt_error *error);
     /* Writing: beside the destination, flushed, renamed by finish. `options` is JSON: {"max_shard_bytes": n,
      * "metadata": {...}, "config": {...}, "tokenizer": {...}}. `tensors` declares every tensor in order (file and
