@@ -159,12 +159,12 @@ package enum GraphService {
         case MT_ATTR_BOOL: return (name, .bool(attr.value.i != 0))
         case MT_ATTR_STRING: return (name, .string(attr.value.s.string))
         case MT_ATTR_INTS:
-            let list = UnsafeBufferPointer(start: attr.value.ints, count: attr.value.ints == nil ? 0 : Int(attr.count))
+            try checkCount(Int(attr.count), attr.value.ints, "elements of \"\(name)\"", graph, op)
+            let list = UnsafeBufferPointer(start: attr.value.ints, count: Int(attr.count))
             return (name, .ints(list.map { Int($0) }))
         case MT_ATTR_FLOATS:
-            let list = UnsafeBufferPointer(
-                start: attr.value.floats, count: attr.value.floats == nil ? 0 : Int(attr.count))
-            return (name, .floats(Array(list)))
+            try checkCount(Int(attr.count), attr.value.floats, "elements of \"\(name)\"", graph, op)
+            return (name, .floats(Array(UnsafeBufferPointer(start: attr.value.floats, count: Int(attr.count)))))
         default: throw graph.error(.invalid, "attribute \"\(name)\" has the unknown type \(attr.type)", op)
         }
     }

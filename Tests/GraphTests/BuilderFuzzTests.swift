@@ -41,6 +41,10 @@ import Graph
             #expect(rank.contains("is not one of 0 to"))
             #expect(size.contains("does not take"))
         }
+        attribute.type = MT_ATTR_INTS
+        attribute.count = .max
+        let long = "add".lent { op in refusal { api.emit?(handle, op, &value, 1, &attribute, 1, nil, 0, $0) } }
+        #expect(long.contains("4294967295 elements of"))
         let nowhere = "add".lent { op in refusal { api.emit?(handle, op, nil, 2, nil, 0, nil, 0, $0) } }
         #expect(nowhere == "2 inputs at NULL")
         let empty = refusal { api.constant?(handle, UInt32(MT_F32), &dims, 1, nil, 8, &value, $0) }
