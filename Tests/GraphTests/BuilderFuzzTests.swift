@@ -41,7 +41,7 @@ import Graph
             #expect(rank.contains("is not one of 0 to"))
             #expect(size.contains("does not take"))
         }
-        attribute.type = MT_ATTR_INTS
+        attribute.type = UInt32(MT_ATTR_INTS)
         attribute.count = .max
         let long = "add".lent { op in refusal { api.emit?(handle, op, &value, 1, &attribute, 1, nil, 0, $0) } }
         #expect(long.contains("4294967295 elements of"))
