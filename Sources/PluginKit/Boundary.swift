@@ -50,16 +50,21 @@ extension mt_error {
     public mutating func fill(_ failure: PluginError) {
         code = failure.code.rawValue
         withUnsafeMutableBytes(of: &message) { Text.copy(failure.message, into: $0) }
-        withUnsafeMutableBytes(of: &self.where) { Text.copy(failure.location, into: $0) }
+        location = failure.location
+    }
+
+    /// What `where` holds.
+    package var location: String {
+        get { withUnsafeBytes(of: self.where) { Text.terminated($0) } }
+        set { withUnsafeMutableBytes(of: &self.where) { Text.copy(newValue, into: $0) } }
     }
 
     /// The failure that these buffers hold; a missing message is said to be missing.
     public func failure(_ status: mt_status) -> PluginError {
         let text = withUnsafeBytes(of: message) { Text.terminated($0) }
-        let place = withUnsafeBytes(of: self.where) { Text.terminated($0) }
         return PluginError(
             PluginError.Code(rawValue: status) ?? .error,
-            text.isEmpty ? "failed with status \(status) and gave no message" : text, at: place)
+            text.isEmpty ? "failed with status \(status) and gave no message" : text, at: location)
     }
 }
 

@@ -12,6 +12,8 @@ package final class CSV: DatasetFormat {
     private let names: [String]
     private var rows = 0
     private var isBroken = false
+    /// The first line of the record that was read last.
+    private var line = 0
 
     package static func probe(_ path: String, head: UnsafeBufferPointer<UInt8>) -> Int {
         let name = Compression.bareName(path)
@@ -54,7 +56,7 @@ package final class CSV: DatasetFormat {
     package func next(_ row: inout [UInt8]) throws -> Bool {
         if isBroken { return false }
         while true {
-            let line = window.newlines + 1
+            line = window.newlines + 1
             guard let record = try Self.record(window, delimiter) else {
                 if let broken = window.broken {
                     isBroken = true
@@ -73,6 +75,8 @@ package final class CSV: DatasetFormat {
             return true
         }
     }
+
+    package var place: String? { "line \(line)" }
 
     package var cursor: String {
         StreamCursor(offset: window.offset, newlines: window.newlines, rows: rows, isAtEnd: isBroken).text

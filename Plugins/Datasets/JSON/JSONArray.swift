@@ -14,6 +14,8 @@ package final class JSONArray: DatasetFormat {
     private let isArray: Bool
     private var rows = 0
     private var isDone = false
+    /// The first line of the element that was read last.
+    private var line = 0
 
     package static func probe(_ path: String, head: UnsafeBufferPointer<UInt8>) -> Int {
         let first = head.first { ![0x20, 0x0A, 0x0D, 0x09, 0xEF, 0xBB, 0xBF].contains($0) }
@@ -49,7 +51,8 @@ package final class JSONArray: DatasetFormat {
             window.consume(1)
             byte = try nextByte()
         }
-        let place = "line \(window.newlines + 1)"
+        line = window.newlines + 1
+        let place = "line \(line)"
         guard let byte else {
             isDone = true
             if let broken = window.broken { throw DamagedRow(broken.cause, at: place) }
@@ -68,6 +71,8 @@ package final class JSONArray: DatasetFormat {
         row.append(contentsOf: value)
         return true
     }
+
+    package var place: String? { "line \(line)" }
 
     package var cursor: String {
         StreamCursor(offset: window.offset, newlines: window.newlines, rows: rows, isAtEnd: isDone).text

@@ -35,6 +35,7 @@ package final class JSONLines: DatasetFormat {
         return false
     }
 
+    package var place: String? { "line \(lines.lineNumber)" }
     package var cursor: String { lines.cursor }
     package func seek(_ cursor: String) throws { try lines.seek(cursor) }
     package var count: Int? { nil }

@@ -11,6 +11,8 @@ package final class PlainText: DatasetFormat {
     private let lines: LineReader
     private let unit: Unit
     private let limit: Int
+    /// The first line of the row that was given last.
+    private var first = 0
 
     package static func probe(_ path: String, head: UnsafeBufferPointer<UInt8>) -> Int {
         let name = Compression.bareName(path)
@@ -51,6 +53,7 @@ package final class PlainText: DatasetFormat {
         }
         guard first > 0 else { return false }
         lines.rows += 1
+        self.first = first
         let place = "line \(first)"
         if isTooLong {
             throw DamagedRow("too long: more than \(limit) bytes (max_row_bytes)", at: place, text: text)
@@ -63,6 +66,7 @@ package final class PlainText: DatasetFormat {
         return true
     }
 
+    package var place: String? { "line \(first)" }
     package var cursor: String { lines.cursor }
     package func seek(_ cursor: String) throws { try lines.seek(cursor) }
     package var count: Int? { nil }

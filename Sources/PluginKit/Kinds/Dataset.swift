@@ -33,12 +33,18 @@ public protocol DatasetFormat: AnyObject {
     /// Replaces `row` by the text of the next row, one JSON object; false at the end.
     /// - Throws: `DamagedRow` for a row that is passed over; any other error ends the reading.
     func next(_ row: inout [UInt8]) throws -> Bool
+    /// Where the row that `next` gave starts, such as "line 12"; nil lets the host count rows.
+    var place: String? { get }
     /// A text that `seek` understands, for the row that `next` would give.
     var cursor: String { get }
     /// Goes to a row whose cursor was taken from the same file.
     func seek(_ cursor: String) throws
     /// The number of rows, when it is known without reading them all.
     var count: Int? { get }
+}
+
+extension DatasetFormat {
+    public var place: String? { nil }
 }
 
 private final class DatasetContext {
@@ -86,6 +92,7 @@ extension Components {
                     throw PluginError(.error, failure.message, at: failure.location)
                 }
                 try box.row.withUnsafeBytes { try out.put($0) }
+                if let place = box.format.place { error?.pointee.location = place }
                 found?.pointee = true
             }
         }

@@ -17,7 +17,8 @@ typedef struct mt_dataset_table {
     mt_status (*open)(void *ctx, mt_str path, mt_str options, mt_rows **out, mt_error *error);
     /* Writes the next row as one JSON object. *found is false at the end. A damaged row is MT_INVALID with its cause
      * as message and its line as where ("line 12"); what was written is then the start of its text as it stands, for
-     * the report, and the next call goes on behind it. Any other status ends the reading. [instance] */
+     * the report, and the next call goes on behind it. Any other status ends the reading. With a row, where may say
+     * where it starts ("line 12"); else the host counts rows. [instance] */
     mt_status (*next)(void *ctx, mt_rows *rows, mt_sink out, bool *found, mt_error *error);
     /* A cursor to the row that next would give, as an opaque text, and the return to one. [instance] */
     mt_status (*cursor)(void *ctx, mt_rows *rows, mt_sink out, mt_error *error);
