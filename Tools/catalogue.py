@@ -15,6 +15,29 @@ DATASET_ALIASES = {
     "alpaca-en": "AI-ModelScope/alpaca-gpt4-data-en", "alpaca-zh": "AI-ModelScope/alpaca-gpt4-data-zh",
     "hh-rlhf-dpo": "AI-ModelScope/hh-rlhf", "hh-rlhf": "AI-ModelScope/hh-rlhf", "self-cognition": "swift/self-cognition",
 }
+# Forms whose rows schemas read as they are, or with their columns under other names; the others are left to the user.
+FORMS = {
+    "AutoPreprocessor": {}, "MessagesPreprocessor": {}, "ResponsePreprocessor": {}, "AlpacaZhPreprocessor": {},
+    "LongAlpacaPreprocessor": {}, "MathTrnPreprocessor": {}, "FireflyPreprocessor": {}, "HHRLHFPreprocessor": {},
+    "OrpoDPOMix40kPreprocessor": {},
+    "AlpacaPreprocessor": {"question": "instruction", "context": "input", "answer": "output"},
+    "RuozhibaPreprocessor": {"title": "response"},
+    "TextGenerationPreprocessor": {"content": "query", "summary": "response"},
+    "SyntheticText2SqlPreprocessor": {"sql_prompt": "instruction", "sql_context": "input", "sql": "output"},
+    "BlossomMathPreprocessor": {"input": "query", "output": "response"},
+    "DureaderPreprocessor": {"text1": "query", "text2": "response"},
+    "HHRLHFCNPreprocessor": {"context": "messages"},
+    "EmojiPreprocessr": {"answer_zh": "response", "answer_en": "rejected_response"},
+    "Dolly15kPreprocessor": {"context": "input"},
+}
+# Published columns that bear none of the usual names.
+COLUMNS = {
+    "OmniData/Zhihu-KOL": {"INSTRUCTION": "query", "RESPONSE": "response"},
+    "OmniData/Zhihu-KOL-More-Than-100-Upvotes": {"INSTRUCTION": "query", "RESPONSE": "response"},
+    "AI-ModelScope/stack-exchange-paired": {"response_j": "response", "response_k": "rejected_response"},
+    "FreedomIntelligence/medical-o1-reasoning-SFT": {"Question": "query", "Response": "response"},
+    "swift/github-code": {"code": "response"}, "swift/RedPajama-Data-V2": {"raw_content": "response"},
+}
 MODEL_FIELDS = [("id", "ms_id"), ("hf", "hf_id"), ("type", "model_type"), ("architecture", "architecture"),
                 ("template", "template"), ("task", "task_type"), ("quantization", "quant"), ("agent", "agent_template"),
                 ("tags", "tags")]
@@ -41,6 +64,8 @@ def rows(path, fields):
                 entry.pop("name", None)
             if row.get("multimodal") == "1":
                 entry["multimodal"] = True
+            if entry.get("id") in COLUMNS:
+                entry["columns"] = COLUMNS[entry["id"]]
             if row.get("huge") == "1":
                 entry["huge"] = True
             entry = {name: value for name, value in entry.items() if value not in ([], ["default"] if name == "subsets" else [])}
@@ -58,7 +83,7 @@ def write(name, head, key, entries):
 
 def main():
     write("catalogue.json", {"version": 1}, "models", rows(sys.argv[1], MODEL_FIELDS))
-    write("datasets.json", {"version": 1, "aliases": DATASET_ALIASES}, "datasets", rows(sys.argv[2], DATASET_FIELDS))
+    write("datasets.json", {"version": 1, "aliases": DATASET_ALIASES, "forms": FORMS}, "datasets", rows(sys.argv[2], DATASET_FIELDS))
 
 
 main()

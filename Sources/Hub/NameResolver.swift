@@ -68,12 +68,21 @@ package struct NameResolver {
                 let entry = try ModelCatalogue(folder).resolve(name)
                 ids = (entry.modelScopeID, entry.huggingFaceID)
             }
-            // "owner/name" is taken for another only where letters differ in case alone.
-            let wanted = name.lowercased()
-            return !isWhole || [ids.modelScope, ids.huggingFace].contains { $0.lowercased() == wanted } ? ids : nil
+            return Self.isMeant(name, ids.modelScope, ids.huggingFace) ? ids : nil
         } catch {
             if isWhole { return nil }
             throw error
         }
+    }
+
+    /// "owner/name" is taken for another only where letters differ in case alone.
+    private static func isMeant(_ name: String, _ ids: String...) -> Bool {
+        !name.contains("/") || ids.contains { $0.lowercased() == name.lowercased() }
+    }
+
+    /// What the catalogue knows of a data set; nil for one that it does not have.
+    package func dataset(_ name: String) -> DatasetCatalogue.Entry? {
+        guard let folder, let entry = try? DatasetCatalogue(folder).resolve(name) else { return nil }
+        return Self.isMeant(name, entry.modelScopeID, entry.huggingFaceID) ? entry : nil
     }
 }

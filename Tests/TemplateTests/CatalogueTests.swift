@@ -76,6 +76,18 @@ struct CatalogueTests {
         #expect(throws: CatalogueError.self) { try datasets.resolve("no/such-set") }
     }
 
+    @Test("knows how the columns of datasets are read, or that it does not")
+    func datasetColumns() throws {
+        #expect(try datasets.resolve("alpaca-en").columns == [:])
+        #expect(try datasets.resolve("databricks/databricks-dolly-15k").columns == ["context": "input"])
+        #expect(
+            try datasets.resolve("lvjianjin/AdvertiseGen").columns == ["content": "query", "summary": "response"])
+        #expect(
+            try datasets.resolve("OmniData/Zhihu-KOL").columns == ["INSTRUCTION": "query", "RESPONSE": "response"])
+        #expect(try datasets.resolve("AI-ModelScope/leetcode-solutions-python").columns == nil)
+        #expect(datasets.entries.filter { $0.columns != nil }.count == 160)
+    }
+
     @Test("reads hub, subsets and rows out of a dataset's name")
     func references() throws {
         func parse(_ text: String) throws -> DatasetReference { try DatasetReference(parsing: text) }

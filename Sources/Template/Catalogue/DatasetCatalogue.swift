@@ -54,6 +54,8 @@ package struct DatasetCatalogue: Sendable {
         package let splits: [String]
         /// What turns its rows into conversations, by the name under which the training tools know it.
         package let form: String
+        /// From its columns to those that schemas know; nil where the form is not known here.
+        package let columns: [String: String]?
         /// Too large to fetch unasked.
         package let isHuge: Bool
 
@@ -71,13 +73,19 @@ package struct DatasetCatalogue: Sendable {
         guard json["version"]?.int == 1, let datasets = json["datasets"]?.array else {
             throw CatalogueError("datasets.json: expected version 1 and \"datasets\"")
         }
+        func columns(_ json: JSON?) -> [String: String]? {
+            json?.object.map { $0.reduce(into: [:]) { $0[$1.key] = $1.value.string } }
+        }
+        let forms = json["forms"]
         entries = datasets.map { dataset in
+            let form = dataset["form"]?.string ?? ""
             let id = dataset["id"]?.string ?? ""
             let hf = dataset["hf"]?.string ?? id
             return Entry(
                 modelScopeID: id, huggingFaceID: hf, name: dataset["name"]?.string ?? (id.isEmpty ? hf : id),
                 task: dataset["task"]?.string ?? "", subsets: dataset["subsets"]?.array?.compactMap(\.string) ?? [],
-                splits: dataset["split"]?.array?.compactMap(\.string) ?? [], form: dataset["form"]?.string ?? "",
+                splits: dataset["split"]?.array?.compactMap(\.string) ?? [], form: form,
+                columns: columns(dataset["columns"]) ?? columns(forms?[form]),
                 isHuge: dataset["huge"]?.bool ?? false)
         }
         var byID: [String: Int] = [:]
