@@ -23,7 +23,8 @@ def main(program, out, mode, rows, length, steps, *flags):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
-        records = [json.loads(line) for line in (pathlib.Path(directory) / "logging.jsonl").read_text().splitlines()]
+        lines = (pathlib.Path(directory) / "logging.jsonl").read_text().splitlines()
+        records = [record for record in map(json.loads, lines) if "loss" in record]
         later = [record["tokens_per_second"] for record in records[1:]]
         print(json.dumps(dict(
             what="martlet", mode=mode, rows=int(rows), length=int(length), flags=" ".join(flags),

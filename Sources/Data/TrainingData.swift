@@ -21,6 +21,9 @@ package struct DataSettings: Sendable {
     package var plan = BatchPlan()
     package var workers = 2
     package var rejectsPath: String?
+    package var validationRejectsPath: String?
+    /// The run goes on from a checkpoint, and its list of rejected rows with it.
+    package var continues = false
     package var maximumRejectRatio = 1.0
     package var cacheDirectory: String?
     package var shard = 0
@@ -34,6 +37,10 @@ package final class TrainingData {
     package let datasets: [ResolvedDataset]
     package let settings: DataSettings
     package let ledger: RejectLedger
+    /// Of the validation rows, as the first evaluation meets them.
+    package let validationLedger: RejectLedger
+    /// What the user should know before the run.
+    package private(set) var notes: [String] = []
     private let formats: RowFormats
     private let encoder: any RowEncoder
     private let schemas: [RowSchema]
@@ -52,7 +59,9 @@ package final class TrainingData {
         self.settings = settings
         self.formats = formats
         self.encoder = encoder
-        ledger = RejectLedger(path: settings.rejectsPath, maximumRatio: settings.maximumRejectRatio)
+        ledger = RejectLedger(
+            path: settings.rejectsPath, maximumRatio: settings.maximumRejectRatio, continues: settings.continues)
+        validationLedger = RejectLedger(path: settings.validationRejectsPath, countsOnePass: true)
         schemas = (datasets + validation).map {
             RowSchema(
                 settings.purpose, columns: $0.columns, system: settings.system, substitutions: settings.substitutions,
@@ -74,10 +83,15 @@ package final class TrainingData {
         for (index, dataset) in datasets.enumerated() where !dataset.validationFiles.isEmpty {
             validationStores.append(try RowStore(feed(dataset.validationFiles, index), dataset: index))
         }
+        for reject in validationStores.flatMap(\.rejects) { try validationLedger.reject(reject) }
+        try survey(validation)
     }
 
     /// Rows of an epoch, where they are known: not when streaming.
     package var rowCount: Int? { settings.streams ? nil : order(epoch: 0).count }
+
+    /// Rows that no format could read, where they are known: not when streaming.
+    package var unreadable: [Reject] { stores.flatMap(\.rejects) }
 
     /// The batches of an epoch, counted from 0.
     package func batches(epoch: Int) throws -> BatchStream {
@@ -106,7 +120,7 @@ package final class TrainingData {
                 (0..<store.count).map { OrderedFeed.Reference(store: stores.count + index, row: $0) }
             }
         if order.isEmpty { return nil }
-        return BatchStream(encoded(OrderedFeed(all, order: order)), plan: settings.plan, ledger: RejectLedger())
+        return BatchStream(encoded(OrderedFeed(all, order: order)), plan: settings.plan, ledger: validationLedger)
     }
 
     /// Batches of the first epoch: counted where there are at most `limit` rows, extrapolated from as many otherwise; nil when
@@ -144,7 +158,9 @@ package final class TrainingData {
             let store = try RowStore(feed(dataset.files, index), dataset: index)
             for reject in store.rejects { try ledger.reject(reject) }
             if store.count == 0, !dataset.files.isEmpty {
-                throw DataError(dataset.name, found: "no row that can be read", wanted: "at least one")
+                throw DataError(
+                    dataset.name, found: "no row that can be read", wanted: "at least one",
+                    fix: store.rejects.first?.description)
             }
             stores.append(store)
             // Streams of the seed: 2^20 and up, so that epochs never meet them.
@@ -159,6 +175,38 @@ package final class TrainingData {
             training.append(parts.train)
             validation.append(parts.validation)
         }
+    }
+
+    /// Looks at the columns of the data sets before anything is done with them.
+    private func survey(_ validation: [ResolvedDataset]) throws {
+        var surveys: [(name: String, survey: ColumnSurvey)] = []
+        for (index, dataset) in datasets.enumerated() where !dataset.files.isEmpty {
+            var survey = ColumnSurvey(dataset.columns)
+            if settings.streams {
+                let rows = feed(dataset.files, index)
+                for _ in 0..<ColumnSurvey.streamRows where !survey.isDone {
+                    guard let item = try rows.next() else { break }
+                    if case .row(let row) = item { survey.look(at: row.text) }
+                }
+            } else {
+                try Self.look(&survey, stores[index])
+            }
+            surveys.append((dataset.name, survey))
+        }
+        for (dataset, store) in zip(validation, validationStores) {
+            var survey = ColumnSurvey(dataset.columns)
+            try Self.look(&survey, store)
+            surveys.append((dataset.name, survey))
+        }
+        try ColumnSurvey.check(surveys)
+        guard settings.purpose == .answer else { return }
+        notes = surveys.filter { $0.survey.hasRejected }.map {
+            "\($0.name): rejected answers are not used; --rlhf_type dpo learns from pairs"
+        }
+    }
+
+    private static func look(_ survey: inout ColumnSurvey, _ store: RowStore) throws {
+        for row in 0..<store.count where !survey.isDone { survey.look(at: try store.row(row).text) }
     }
 
     private func order(epoch: Int) -> [OrderedFeed.Reference] {

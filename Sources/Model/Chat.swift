@@ -32,12 +32,10 @@ package struct ChatForm: Sendable {
     /// What the template reads beside the messages.
     package var variables: JSONObject { specials }
 
-    /// The prompt's text for a conversation in the form of OpenAI's messages.
+    /// The prompt's text for a conversation in the form of OpenAI's messages, read as training reads them.
     package func prompt(_ messages: JSON, tools: JSON? = nil, addGenerationPrompt: Bool = true) throws -> String {
-        var variables = specials
-        variables["messages"] = messages
-        variables["add_generation_prompt"] = .bool(addGenerationPrompt)
-        if let tools { variables["tools"] = tools }
-        return try template.render(variables).text
+        let conversation = try Conversation(["messages": messages, "tools": tools ?? .null])
+        let options = RenderOptions(addsGenerationPrompt: addGenerationPrompt, specialTokens: specials)
+        return try template.render(conversation, options: options).text
     }
 }

@@ -73,7 +73,8 @@ struct Plan {
         for name in flags.flatMap(arguments.list) {
             do {
                 let found = try names.resolve(name)
-                add("data", "\(name): \(found.files.count == 1 ? found.files[0] : "\(found.files.count) files")")
+                let files = found.files.count == 1 ? found.files[0] : "\(found.files.count) files"
+                add("data", "\(name): \(files)" + (found.task.map { ", task \($0)" } ?? ""))
             } catch {
                 lack("data", error)
             }

@@ -1,4 +1,5 @@
 import Data
+import Glibc
 import JSON
 import Testing
 
@@ -78,7 +79,7 @@ import Testing
             rows[2]
                 == .row(
                     SourceRow(
-                        source: scratch.path + "/a1.jsonl", place: "row 1", text: Array("{\"n\":\"a0\"}".utf8))))
+                        source: scratch.path + "/a1.jsonl", place: .line(1), text: Array("{\"n\":\"a0\"}".utf8))))
     }
 
     @Test func samplingRepeatsOnlyWhenItMust() {
@@ -124,14 +125,80 @@ import Testing
         let ledger = RejectLedger(path: path, maximumRatio: 0.1)
         for _ in 0..<95 { try ledger.keep() }
         for index in 0..<10 {
-            try ledger.reject(Reject(source: "f", place: "line \(index)", cause: "too long: \(index)", text: [0x61]))
+            try ledger.reject(Reject(source: "f", place: .line(index), cause: "too long: \(index)", text: [0x61]))
         }
         #expect(ledger.counts.rejected == ["too long": 10])
         let failure = #expect(throws: DataError.self) {
-            try ledger.reject(Reject(source: "f", place: "line 99", cause: "no answer: x"))
+            try ledger.reject(Reject(source: "f", place: .line(99), cause: "no answer: x"))
         }
         #expect(failure?.found == "11 of 106 rows rejected (10 x too long; 1 x no answer)")
         let lines = try drain(FileFeed([path], formats: formats))
         #expect(lines.count == 11)
+    }
+
+    @Test func placesAreFilesAndLines() throws {
+        let text = "{\"query\":\"q\",\"response\":\"a\"}"
+        let lines = "\(text)\n\n\n\(text)\nbroken\n\n\(text)\n"
+        let array = "[\n\(text),\n\n\(text)]\n"
+        let table = "query,response\n\"two\nlines\",a\n\nq,a\n"
+        let plain = "\none\nmore\n\n\ntwo\n"
+        let files = [
+            ("p.jsonl", lines, [1, 4, 5, 7]), ("p.json", array, [2, 4]), ("p.csv", table, [2, 5]),
+            ("p.txt", plain, [2, 6]),
+        ]
+        for (name, text, wanted) in files {
+            let path = scratch.file(name, text)
+            let store = try RowStore(FileFeed([path], formats: formats))
+            let stored = try (0..<store.count).map { try store.row($0).location } + store.rejects.map(\.description)
+            let places = stored.map { $0.split(separator: ":").prefix(2).joined(separator: ":") }
+            #expect(Set(places) == Set(wanted.map { "\(path):\($0)" }), "\(name): \(places)")
+        }
+    }
+
+    @Test func aStreamThatEndsEarlyIsNamedWithItsFile() throws {
+        let path = scratch.file("cut.jsonl", String(repeating: "{\"response\":\"a\"}\n", count: 9))
+        #expect(system("gzip '\(path)' && truncate -s -9 '\(path).gz'") == 0)
+        let items = try drain(FileFeed([path + ".gz"], formats: formats)).map { "\($0)" }
+        #expect(items.last?.contains("\(path).gz") == true && items.last?.contains("ends early") == true, "\(items)")
+    }
+
+    @Test func aLedgerTakenUpAgainListsEachRowOnce() throws {
+        let path = scratch.path + "/again.jsonl"
+        func reject(_ ledger: RejectLedger, _ lines: ClosedRange<Int>) throws {
+            for line in lines { try ledger.reject(Reject(source: "f", place: .line(line), cause: "no answer: x")) }
+        }
+        var saved: JSON = .null
+        do {
+            let first = RejectLedger(path: path)
+            try reject(first, 1...3)
+            saved = first.state
+            try reject(first, 4...5)
+        }
+        let second = RejectLedger(path: path, continues: true)
+        // What cannot be read is met again when the run starts.
+        try reject(second, 1...1)
+        try second.restore(saved)
+        try reject(second, 4...4)
+        second.removeStale()
+        #expect(second.counts.rejected == ["no answer": 4])
+        let places = try drain(FileFeed([path], formats: formats)).map { "\($0)".contains("f:") }
+        #expect(places == [true, true, true, true])
+        RejectLedger(path: path).removeStale()
+        #expect(access(path, F_OK) != 0)
+    }
+
+    @Test func countsAreSaidInOneLine() throws {
+        let ledger = RejectLedger(countsOnePass: true)
+        try ledger.keep()
+        try ledger.keep(cut: "cut at the left")
+        for cause in ["too long: 9", "no answer", "too long: 8"] {
+            try ledger.reject(Reject(source: "f", place: .row(1), cause: cause))
+        }
+        #expect(
+            ledger.counts.summary
+                == "5 rows read, 2 kept (1 cut at the left), 3 rejected: 2 x too long, 1 x no answer")
+        try ledger.check(isFinal: true)
+        try ledger.keep()
+        #expect(ledger.counts.read == 5)
     }
 }

@@ -183,9 +183,13 @@ struct ByteEncoder: RowEncoder {
         let row = try RowSchema().convert(row(#"{"query":"ask ","response":"answer"}"#))
         let example = try ByteEncoder().encode(row)
         #expect(
-            Preview(.brackets).text(example, encoder: ByteEncoder())
-                == "--- row 0: 10 tokens, 6 trained\nask [[answer]]\n")
-        #expect(Preview(.color).text(example, encoder: ByteEncoder()).contains("\u{1B}[32manswer\u{1B}[0m"))
+            Preview(.brackets).text(example, at: "f.jsonl:3", encoder: ByteEncoder())
+                == "--- f.jsonl:3: 10 tokens, 6 trained\nask [[answer]]\n")
+        #expect(Preview(.color).text(example, at: "", encoder: ByteEncoder()).contains("\u{1B}[32manswer"))
+        let json = Preview.json(example, at: "f.jsonl:3", encoder: ByteEncoder())
+        #expect(json["place"] == "f.jsonl:3" && json["sequences"]?[0]?["trained"] == 6)
+        #expect(
+            json["sequences"]?[0]?["pieces"] == [["text": "ask ", "weight": 0.0], ["text": "answer", "weight": 1.0]])
     }
 
     @Test func namesAreReadInAllTheirParts() throws {

@@ -153,7 +153,7 @@ import Testing
 
     @Test func rowsThatFitNothingSayWhy() {
         #expect(cause(#"{"foo":1}"#)?.hasPrefix("no known columns") == true)
-        #expect(cause(#"{"messages":[]}"#)?.hasPrefix("no known columns") == true)
+        #expect(cause(#"{"messages":[]}"#) == "messages is empty")
         #expect(
             cause(#"{"messages":[{"role":"user","content":"q"}]}"#) == "no answer: the last message is from the user")
         #expect(cause(#"{"messages":"x"}"#) == "wrong type: \"messages\" is a string, wanted a list of messages")
@@ -169,6 +169,28 @@ import Testing
         #expect(
             cause(#"{"prompt":"q","chosen":"a","rejected":"a"}"#, RowSchema(.pair))
                 == "no pair: chosen and rejected are the same")
+    }
+
+    @Test func answersThatWereNotChosenAreNotTrained() throws {
+        let pair = try convert(#"{"prompt":"q","chosen":"a","rejected":"b"}"#)
+        #expect(turns(pair.conversation) == ["user: q", "assistant: a"])
+        #expect(pair.rejected == nil)
+        for label in ["false", "\"False\""] {
+            let text = #"{"query":"q","response":"a","label":\#(label)}"#
+            #expect(cause(text)?.hasPrefix("undesirable answer:") == true)
+            #expect(try convert(text, RowSchema(.label)).label == 0)
+        }
+        #expect(cause(#"{"query":"q","response":"a","label":true}"#) == nil)
+        // A class is no verdict.
+        #expect(try convert(#"{"query":"q","response":"a","label":0}"#).label == 0)
+    }
+
+    @Test func anEmptyQuestionIsNoText() throws {
+        for text in [
+            #"{"query":"","response":"a"}"#, #"{"query":null,"response":"a"}"#,
+            #"{"instruction":"","input":"","output":"a"}"#, #"{"query":"","response":"a","history":[["q","b"]]}"#,
+        ] { #expect(cause(text)?.hasPrefix("no question: ") == true, "\(text)") }
+        #expect(try convert(#"{"query":"","response":"a","images":["u"]}"#).conversation.messages.count == 2)
     }
 
     @Test func placeholdersAreFilled() throws {

@@ -63,4 +63,4 @@ func drain(_ feed: any RowFeed, limit: Int = .max) throws -> [FeedItem] {
 }
 
 /// A row from a JSON text.
-func row(_ text: String) -> SourceRow { SourceRow(source: "test", place: "row 1", text: Array(text.utf8)) }
+func row(_ text: String) -> SourceRow { SourceRow(source: "test", place: .row(1), text: Array(text.utf8)) }

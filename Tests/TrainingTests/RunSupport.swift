@@ -62,6 +62,9 @@ struct TinyRun {
     var tuner = true
     var rate = 1e-3
     var validation = false
+    /// Lines that are no rows, before those that are.
+    var brokenLines = 0
+    var maximumRejectRatio = 1.0
     var dropout = 0.1
     /// DPO over pairs of letters, or KTO over labelled answers.
     var objective = "sft"
@@ -111,7 +114,8 @@ struct TinyRun {
     func make(from checkpoint: String? = nil, watch: @escaping (RunLog.Event) -> Void = { _ in }) throws -> TrainingRun
     {
         try makeDirectory()
-        let train = scratch.file("rows.jsonl", lines(0..<rows))
+        let broken = String(repeating: "broken\n", count: brokenLines)
+        let train = scratch.file("rows.jsonl", broken + lines(0..<rows))
         let held = scratch.file("held.jsonl", lines(rows..<rows + 5))
         let formats = try RowFormats(
             components.componentIDs(kind: MT_KIND_DATASET).compactMap {
@@ -121,6 +125,9 @@ struct TinyRun {
         data.workers = 1
         data.purpose = ["dpo": .pair, "kto": .label][objective] ?? .answer
         data.plan = plan
+        data.maximumRejectRatio = maximumRejectRatio
+        data.rejectsPath = settings.directory + "/rejects.jsonl"
+        data.continues = checkpoint != nil
         let resolver = DatasetResolver()
         let sets = try TrainingData(
             [resolver.resolve(train)], validation: validation ? [resolver.resolve(held)] : [], settings: data,

@@ -29,6 +29,39 @@ import Training
         #expect(abs(accuracy.sum / accuracy.count - (last["eval_token_acc"]?.double ?? -1)) < 1e-6)
     }
 
+    @Test func whatBecameOfTheRowsIsToldAndKept() throws {
+        var tiny = try TinyRun()
+        tiny.brokenLines = 3
+        tiny.settings.epochs = 1
+        tiny.settings.saves = .epoch
+        _ = try tiny.make().run()
+        func document(_ path: String) throws -> JSON { try JSON(parsing: contents(path)) }
+        func list() -> Int { contents(tiny.settings.directory + "/rejects.jsonl").split(separator: 10).count }
+        let last = try #require(contents(tiny.settings.directory + "/logging.jsonl").split(separator: 10).last)
+        let rows: JSON = ["read": 17, "kept": 14, "rejected": ["not valid JSON": 3], "cut": [:]]
+        #expect(try JSON(parsing: Array(last))["rows"] == rows)
+        // At the end of an epoch there is no place in the data, and the counts are there all the same.
+        let cursor = try document(tiny.checkpoint(7) + "/data_cursor.json")
+        #expect(cursor["batches"]?.isNull == true && cursor["ledger"]?["read"] == 17)
+        #expect(try document(tiny.checkpoint(7) + "/trainer_state.json")["rows"]?["kept"] == 14)
+        #expect(list() == 3)
+        tiny.settings.epochs = 2
+        let second = try tiny.make(from: tiny.checkpoint(7))
+        _ = try second.run()
+        #expect(try document(tiny.checkpoint(14) + "/data_cursor.json")["ledger"]?["read"] == 17)
+        #expect(list() == 3)
+    }
+
+    @Test func aRunThatEndsByItsStepsLooksAtItsRejects() throws {
+        var tiny = try TinyRun()
+        tiny.brokenLines = 3
+        tiny.maximumRejectRatio = 0.2
+        tiny.settings.maximumSteps = 2
+        let run = try tiny.make()
+        let failure = #expect(throws: DataError.self) { try run.run() }
+        #expect(failure?.found == "3 of 7 rows rejected (3 x not valid JSON)")
+    }
+
     /// KTO's divergence is that of all held-out rows, so that the batches they come in change nothing.
     @Test func anEvaluationByKTODoesNotHangOnItsBatches() throws {
         var largest = 0.0

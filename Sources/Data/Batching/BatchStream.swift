@@ -56,7 +56,7 @@ package final class BatchStream {
             try fill()
             self.given = min(given, bins.count)
         }
-        ledger.restore(counts)
+        try ledger.restore(counts)
     }
 
     /// Reads a window of rows and lays them into batches.
@@ -73,7 +73,7 @@ package final class BatchStream {
             }
             switch row {
             case .rejected(let reject): try ledger.reject(reject)
-            case .examples(let made, let cut):
+            case .examples(let made, let cut, _):
                 for example in made {
                     var example = example
                     example.row = rowNumber

@@ -86,11 +86,13 @@ package final class EncodedFeed {
                         return fresh
                     }()
                 let outcome = try truncation.apply(example)
-                return .examples(outcome.examples, cut: outcome.cut)
+                return .examples(outcome.examples, cut: outcome.cut, at: row.location)
             } catch let reject as Reject {
                 return .rejected(reject)
             } catch let failure as TruncationFailure {
                 return .rejected(Reject(row, failure.cause))
+            } catch let lost as LostTools {
+                return .rejected(Reject(row, lost.cause))
             } catch TrainingError.nothingTrained {
                 return .rejected(Reject(row, "nothing trained: \(TrainingError.nothingTrained)"))
             } catch {

@@ -3,8 +3,8 @@ import Threads
 
 /// What became of a row.
 package enum EncodedRow: Sendable, Equatable {
-    /// Examples of the row, and how it was cut if it was.
-    case examples([EncodedExample], cut: String?)
+    /// Examples of the row, how it was cut if it was, and its file and place.
+    case examples([EncodedExample], cut: String?, at: String)
     case rejected(Reject)
 }
 

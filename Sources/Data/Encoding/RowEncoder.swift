@@ -56,8 +56,32 @@ package struct TemplateEncoder: RowEncoder {
             throw DataError("template", found: "none", wanted: "a chat template for conversations")
         }
         let encoded = try renderer.encode(conversation, tokenize: tokenize)
+        if let lost = LostTools(conversation, in: encoded.text, of: renderer.template.name) { throw lost }
         return EncodedSequence(ids: encoded.ids, weights: encoded.weights, promptLength: encoded.promptLength)
     }
 
     package func text(of ids: [Int32]) -> String { decode(ids) }
+}
+
+/// A template that passes over tools would train answers without their calls.
+struct LostTools: Error {
+    let cause: String
+
+    /// nil where every tool and every call stands in the text by its name.
+    init?(_ conversation: Conversation, in text: String, of template: String) {
+        let tools = conversation.tools.compactMap { $0["function"]?["name"]?.string }
+        let calls = conversation.messages.flatMap { $0.toolCalls.map(\.name) }
+        func missing(_ names: [String]) -> String? { names.first { !$0.isEmpty && !text.contains($0) } }
+        let what: String
+        if let name = missing(calls) {
+            what = "the call of \"\(name)\""
+        } else if let name = missing(tools) {
+            what = "the tool \"\(name)\""
+        } else {
+            return nil
+        }
+        cause =
+            "tools are lost: the \(template) leaves out \(what); put a chat_template.jinja with tools into the model's "
+            + "directory, or take tools out of the rows"
+    }
 }

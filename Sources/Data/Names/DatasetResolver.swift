@@ -7,6 +7,7 @@ package struct ResolvedDataset: Sendable {
     package var name: String
     package var files: [String]
     package var columns: ColumnMapping
+    /// What its registration says that it is for.
     package var task: String?
     package var sample: Int?
     /// Files that its registration keeps for validation.
@@ -70,9 +71,7 @@ package struct DatasetResolver: Sendable {
     }
 
     private func registered(_ entry: Registration, _ name: DatasetName, _ text: String) throws -> ResolvedDataset {
-        var mapping = entry.columns
-        mapping.isAutomatic = columns.isAutomatic
-        mapping.renames.merge(columns.renames) { _, own in own }
+        let mapping = entry.columns.overlaid(by: columns)
         guard entry.train.isEmpty, entry.validation.isEmpty else {
             return ResolvedDataset(
                 name: text, files: try entry.train.flatMap { try DatasetFiles.find($0, subsets: name.subsets) },

@@ -7,7 +7,7 @@ package struct Registration: Sendable, Equatable {
     package var train: [String] = []
     package var validation: [String] = []
     package var columns = ColumnMapping()
-    /// "sft", "pt", "dpo", "kto" …; nil leaves it to the command.
+    /// "sft", "pt", "dpo", "kto" …: chooses the objective; nil leaves it to the command.
     package var task: String?
     /// Ids on hubs, for data sets that are to be downloaded.
     package var modelScopeID: String?
@@ -89,6 +89,7 @@ package struct Registrations: Sendable {
         out.huggingFaceID = object["hf_hub_url"]?.string
         out.modelScopeID = object["ms_hub_url"]?.string
         if object["ranking"]?.bool == true { out.task = "dpo" }
+        if object["columns"]?["kto_tag"] != nil { out.task = "kto" }
         for (name, column) in object["columns"]?.object ?? JSONObject() {
             if let column = column.string, let target = known[name], column != target {
                 out.columns.renames[column] = target

@@ -36,18 +36,18 @@ package final class FileFeed: RowFeed {
         while fileIndex < files.count {
             let file = try opened()
             do {
-                guard let text = try file.next() else {
+                guard let row = try file.next() else {
                     advance()
                     continue
                 }
                 rowIndex += 1
                 if (rowIndex - 1) % shards != shard { continue }
-                return .row(SourceRow(dataset: dataset, source: file.path, place: "row \(rowIndex)", text: text))
+                return .row(SourceRow(dataset: dataset, source: file.path, place: place(row.place), text: row.text))
             } catch let damaged as DamagedRow {
                 rowIndex += 1
                 if (rowIndex - 1) % shards != shard { continue }
                 return .reject(
-                    Reject(source: file.path, place: damaged.place, cause: damaged.cause, text: damaged.text))
+                    Reject(source: file.path, place: place(damaged.place), cause: damaged.cause, text: damaged.text))
             }
         }
         return nil
@@ -81,6 +81,8 @@ package final class FileFeed: RowFeed {
         try opened().seek(cursor)
         rowIndex = row
     }
+
+    private func place(_ said: String) -> RowPlace { RowPlace(said) ?? .row(rowIndex) }
 
     private func opened() throws -> RowFile {
         if let file { return file }

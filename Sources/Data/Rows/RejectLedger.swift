@@ -13,12 +13,38 @@ package final class RejectLedger {
         package var cut: [String: Int] = [:]
         package init() {}
         package var rejectedRows: Int { rejected.values.reduce(0, +) }
+
+        /// For people: "20 rows read, 8 kept (2 cut at the left), 12 rejected: 7 x too long, 5 x no answer".
+        package var summary: String {
+            func list(_ causes: [String: Int], _ sign: String) -> String {
+                causes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value)\(sign)\($0.key)" }
+                    .joined(separator: ", ")
+            }
+            return "\(read) rows read, \(kept) kept" + (cut.isEmpty ? "" : " (\(list(cut, " ")))")
+                + ", \(rejectedRows) rejected" + (rejected.isEmpty ? "" : ": \(list(rejected, " x "))")
+        }
+
+        /// For programs: read, kept, and rejected and cut by cause.
+        package var json: JSONObject {
+            func object(_ counts: [String: Int]) -> JSON {
+                .object(JSONObject(counts.sorted { $0.key < $1.key }.map { ($0.key, .int(Int64($0.value))) }))
+            }
+            return JSONObject([
+                ("read", .int(Int64(read))), ("kept", .int(Int64(kept))), ("rejected", object(rejected)),
+                ("cut", object(cut)),
+            ])
+        }
     }
     package private(set) var counts = Counts()
     /// False once every row was seen: later epochs meet the same rows again.
     package var isCounting = true
-    private let path: String?
+    package let path: String?
     private let maximumRatio: Double
+    /// A run that goes on lists no row before `restore` has said which ones its file holds already.
+    private var isListing: Bool
+    private let continues: Bool
+    /// Rows are read again and again, and count the first time only.
+    private let countsOnePass: Bool
     private var file: UnsafeMutablePointer<FILE>?
     /// Rows written to the file; all are counted.
     private static let fileLimit = 100_000
@@ -28,9 +54,16 @@ package final class RejectLedger {
     /// - Parameters:
     ///   - path: Where rejected rows are listed as JSON lines; nil keeps counts only.
     ///   - maximumRatio: The share of rejected rows above which the run fails (`--max_reject_ratio`).
-    package init(path: String? = nil, maximumRatio: Double = 1) {
+    ///   - continues: The file goes on where `restore` says.
+    ///   - countsOnePass: The first pass over the rows counts and the later ones do not.
+    package init(
+        path: String? = nil, maximumRatio: Double = 1, continues: Bool = false, countsOnePass: Bool = false
+    ) {
         self.path = path
         self.maximumRatio = maximumRatio
+        self.continues = continues
+        self.countsOnePass = countsOnePass
+        isListing = !continues
     }
 
     deinit { if let file { fclose(file) } }
@@ -53,6 +86,7 @@ package final class RejectLedger {
 
     /// Fails when too many rows were rejected. Call it at the end of the rows; before, it waits for 100 of them.
     package func check(isFinal: Bool) throws {
+        if isFinal, countsOnePass { isCounting = false }
         guard counts.read >= Self.firstVerdict || isFinal && counts.read > 0 else { return }
         let rejected = counts.rejectedRows
         guard Double(rejected) > maximumRatio * Double(counts.read) else { return }
@@ -65,18 +99,15 @@ package final class RejectLedger {
             fix: path.map { "\($0) lists them." } ?? nil)
     }
 
-    /// The counts as a document, for logs and cursors.
+    /// The counts as a document, for cursors.
     package var state: JSON {
-        func object(_ counts: [String: Int]) -> JSON {
-            .object(JSONObject(counts.sorted { $0.key < $1.key }.map { ($0.key, .int(Int64($0.value))) }))
-        }
-        return [
-            "read": .int(Int64(counts.read)), "kept": .int(Int64(counts.kept)), "rejected": object(counts.rejected),
-            "cut": object(counts.cut), "counting": .bool(isCounting),
-        ]
+        var out = counts.json
+        out["counting"] = .bool(isCounting)
+        return .object(out)
     }
 
-    package func restore(_ state: JSON) {
+    /// Takes over counts, and cuts the file to the rows that they count.
+    package func restore(_ state: JSON) throws {
         counts.read = state["read"]?.int ?? 0
         counts.kept = state["kept"]?.int ?? 0
         isCounting = state["counting"]?.bool ?? true
@@ -87,13 +118,29 @@ package final class RejectLedger {
         }
         counts.rejected = dictionary(state["rejected"])
         counts.cut = dictionary(state["cut"])
+        isListing = true
+        guard continues, let path, System.kind(of: path) == .file else { return }
+        let bytes = try MappedFile(path).contents
+        var end = 0
+        for _ in 0..<min(counts.rejectedRows, Self.fileLimit) {
+            guard let newline = bytes[end...].firstIndex(of: 10) else { return }
+            end = newline + 1
+        }
+        if truncate(path, off_t(end)) != 0 {
+            throw System.error(path, "cutting it to the rows of the checkpoint", wanted: "a file that may be written")
+        }
+    }
+
+    /// Removes what another run left under the file's name, unless rows were listed there since.
+    package func removeStale() {
+        if let path, file == nil { unlink(path) }
     }
 
     private func write(_ reject: Reject) throws {
-        guard let path, counts.rejectedRows <= Self.fileLimit else { return }
+        guard isListing, let path, counts.rejectedRows <= Self.fileLimit else { return }
         if file == nil {
             if let directory = System.parent(of: path) { try System.makeDirectories(directory) }
-            file = fopen(path, counts.rejectedRows > 1 ? "ae" : "we")
+            file = fopen(path, continues ? "ae" : "we")
             guard file != nil else { throw System.error(path, "opening", wanted: "a file that may be written") }
         }
         guard let file else { return }

@@ -66,11 +66,16 @@ package struct RowFormats: Sendable {
         var bytes = [UInt8](repeating: 0, count: headSize)
         var count = 0
         while count < headSize {
-            let got = try bytes.withUnsafeMutableBytes { buffer in
-                try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
+            do {
+                let got = try bytes.withUnsafeMutableBytes { buffer in
+                    try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
+                }
+                if got == 0 { break }
+                count += got
+            } catch is BrokenStream {
+                // The format's reader meets it too, and says at which line.
+                break
             }
-            if got == 0 { break }
-            count += got
         }
         return Array(bytes.prefix(count))
     }
@@ -101,24 +106,28 @@ package final class RowFile {
         if let handle { format.table.pointee.close?(format.context, handle) }
     }
 
-    /// The next row's text; nil at the end.
+    /// The next row's text, and where it starts if the format says so ("line 12"); nil at the end.
     /// - Throws: `DamagedRow` for a row that is passed over.
-    package func next() throws -> [UInt8]? {
+    package func next() throws -> (text: [UInt8], place: String)? {
         guard let next = format.table.pointee.next else { return nil }
         var found = false
         var failure: PluginError?
+        var place = ""
         let bytes = try collected { sink in
             do {
-                try checked { next(format.context, handle, sink, &found, $0) }
+                try checked { error in
+                    defer { place = error.pointee.location }
+                    return next(format.context, handle, sink, &found, error)
+                }
             } catch let error as PluginError {
                 failure = error
             }
         }
         if let failure {
             guard failure.code == .invalid else { throw failure }
-            throw DamagedRow(failure.message, at: failure.location, text: bytes)
+            throw DamagedRow(failure.message, at: place, text: bytes)
         }
-        return found ? bytes : nil
+        return found ? (bytes, place) : nil
     }
 
     package func cursor() throws -> String {

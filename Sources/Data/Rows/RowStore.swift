@@ -11,6 +11,7 @@ package final class RowStore: @unchecked Sendable {
         var offset: Int
         var length: Int32
         var source: Int32
+        /// A line, or below 0 a row.
         var place: Int32
     }
     /// Rows that could not be read.
@@ -47,11 +48,15 @@ package final class RowStore: @unchecked Sendable {
                     known[row.source] = source
                     sources.append(row.source)
                 }
-                let number = Int32(row.place.split(separator: " ").last ?? "") ?? 0
+                let place =
+                    switch row.place {
+                    case .line(let number): Int32(clamping: number)
+                    case .row(let number): -Int32(clamping: number)
+                    }
                 entries.append(
                     Entry(
                         offset: offset + pending.count, length: Int32(clamping: row.text.count), source: source,
-                        place: number))
+                        place: place))
                 pending.append(contentsOf: row.text)
                 if pending.count >= 1 << 20 {
                     try write(pending, at: offset, directory)
@@ -81,7 +86,8 @@ package final class RowStore: @unchecked Sendable {
         }
         if failed { throw System.error(sources[Int(entry.source)], "row \(index)", wanted: "its text") }
         return SourceRow(
-            dataset: dataset, source: sources[Int(entry.source)], place: "row \(entry.place)", text: text)
+            dataset: dataset, source: sources[Int(entry.source)],
+            place: entry.place < 0 ? .row(-Int(entry.place)) : .line(Int(entry.place)), text: text)
     }
 
     private func write(_ bytes: [UInt8], at offset: Int, _ directory: String) throws {

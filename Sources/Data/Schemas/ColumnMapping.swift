@@ -8,6 +8,8 @@ package struct ColumnMapping: Sendable, Equatable {
     package var isAutomatic: Bool
     /// A text with columns in braces, in place of a schema: the last column is the answer.
     package var pattern: TextPattern?
+    /// Renamed columns that rows may lack: what the catalogue says of a data set.
+    package var optional: Set<String> = []
 
     package init(renames: [String: String] = [:], isAutomatic: Bool = true, pattern: TextPattern? = nil) {
         self.renames = renames
@@ -35,7 +37,30 @@ package struct ColumnMapping: Sendable, Equatable {
         ("rejected_response", ["rejected_response", "rejected"]),
     ]
 
+    /// What a column may be called.
+    package static let knownNames: Set<String> = Set(synonyms.flatMap { [$0.known] + $0.columns }).union([
+        "history", "chosen", "chosen_messages", "rejected_messages", "margin", "chat_template_kwargs",
+    ])
+
+    /// With the user's own names, which win.
+    package func overlaid(by own: ColumnMapping) -> ColumnMapping {
+        var out = self
+        out.isAutomatic = own.isAutomatic
+        out.renames.merge(own.renames) { _, own in own }
+        out.optional.subtract(own.renames.keys)
+        return out
+    }
+
+    /// Columns of files that have to be there.
+    var wanted: Set<String> { Set(renames.keys).subtracting(optional) }
+
     var identity: String { "\(renames.sorted { $0.key < $1.key })|\(isAutomatic)|\(pattern.map { "\($0)" } ?? "")" }
+
+    /// The column that should hold the question and holds nothing.
+    func emptyQuery(in row: JSONObject) -> String? {
+        let columns = isAutomatic ? Self.synonyms.first { $0.known == "query" }?.columns ?? [] : ["query"]
+        return columns.first { row[$0]?.isNull == true || row[$0]?.string?.isEmpty == true }
+    }
 
     func renamed(_ row: JSONObject) -> JSONObject {
         if renames.isEmpty { return row }

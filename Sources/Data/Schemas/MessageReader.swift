@@ -43,7 +43,7 @@ enum MessageReader {
         out["from"] = nil
         out["value"] = nil
         out["role"] = .string(known)
-        var content = message["content"] ?? message["value"] ?? .null
+        var content = message["content"] ?? message["value"] ?? message["text"] ?? .null
         switch content {
         case .int, .double, .bool: content = .string(content.text())
         case .array(let parts): content = .array(try parts.compactMap { try self.part($0, &out) })

@@ -3,7 +3,13 @@ import JSON
 /// Reads instruction, input, output (Alpaca) and query, response, history.
 struct QueryReader {
     let columns: ColumnMapping
-    init(_ columns: ColumnMapping) { self.columns = columns }
+    /// A picture, film or sound may be all that is asked about.
+    let allowsEmptyQuery: Bool
+
+    init(_ columns: ColumnMapping, allowsEmptyQuery: Bool) {
+        self.columns = columns
+        self.allowsEmptyQuery = allowsEmptyQuery
+    }
 
     func read(_ row: JSONObject, _ out: inout RowDraft, _ used: inout Set<String>) throws {
         var query: String?
@@ -32,7 +38,12 @@ struct QueryReader {
         }
         out.messages += try history(row["history"])
         used.insert("history")
-        if let query { out.messages.append(RowDraft.message("user", query)) }
+        if query?.isEmpty == true, !allowsEmptyQuery { query = nil }
+        if let query {
+            out.messages.append(RowDraft.message("user", query))
+        } else if response != nil, out.messages.last?.role != "user", let column = columns.emptyQuery(in: row) {
+            throw SchemaMismatch("no question: \"\(column)\" is empty")
+        }
         if let response {
             out.isText = out.messages.isEmpty
             out.messages.append(RowDraft.message("assistant", response))

@@ -36,7 +36,7 @@ package struct RowSchema: Sendable {
 
     /// Changes with every setting, for caches.
     var identity: String {
-        "\(purpose.rawValue)|\(columns.identity)|\(system ?? "")|\(substitutions.sorted { $0.key < $1.key })|\(filters.map(\.id))"
+        "2|\(purpose.rawValue)|\(columns.identity)|\(system ?? "")|\(substitutions.sorted { $0.key < $1.key })|\(filters.map(\.id))"
     }
 
     /// Converts a row.
@@ -84,8 +84,10 @@ package struct RowSchema: Sendable {
             draft.isText = filled.prompt == nil
         } else if let messages = take("messages") {
             draft.messages = try MessageReader.messages(messages, "messages")
+            if draft.messages.isEmpty { throw SchemaMismatch("messages is empty") }
         } else if row["chosen_messages"] == nil {
-            try QueryReader(columns).read(row, &draft, &used)
+            let hasMedia = !images.isEmpty || !videos.isEmpty || !audios.isEmpty
+            try QueryReader(columns, allowsEmptyQuery: hasMedia).read(row, &draft, &used)
         }
         if let own = take("system")?.string, !own.isEmpty { Self.insert(system: own, in: &draft.messages) }
         try PreferenceReader.read(row, &draft, &used)
@@ -108,13 +110,17 @@ package struct RowSchema: Sendable {
         }
         var out = TrainingRow(try conversation(draft.messages))
         out.isText = draft.isText
-        if let rejected = draft.rejected {
+        if purpose == .pair, let rejected = draft.rejected {
             var unused: [JSON] = []
             out.rejected = try conversation(MediaColumns.replaceTags(rejected, &unused))
         }
         if let label = columns.find("label", in: row, except: used) {
             used.insert(label.column)
-            out.label = label.value.bool.map { $0 ? 1 : 0 } ?? label.value.double.map { Float($0) }
+            let said = label.value.bool ?? ["true": true, "false": false][label.value.string?.lowercased() ?? ""]
+            if purpose == .answer, said == false {
+                throw SchemaMismatch("undesirable answer: its label is false; --rlhf_type kto learns from such rows")
+            }
+            out.label = said.map { $0 ? 1 : 0 } ?? label.value.double.map { Float($0) }
         }
         if purpose == .label, out.label == nil {
             throw SchemaMismatch("no label: wanted a column \"label\" that is true or false")

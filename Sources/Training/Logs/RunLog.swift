@@ -48,6 +48,9 @@ package final class RunLog {
         if Clock.now - lastFlush > 5 { flush() }
     }
 
+    /// Logs what is of no step: the file alone gets it.
+    package func summarize(_ record: JSON) throws { try file.write(record.text()) }
+
     /// The index is for looking things up; a run goes on without it.
     private func inIndex(_ body: (RunIndex) throws -> Void) {
         do {

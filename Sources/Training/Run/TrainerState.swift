@@ -8,6 +8,8 @@ package struct TrainerState: Sendable {
     package var epoch = 0
     /// Where in the epoch the next batch stands; nil at its beginning.
     package var cursor: JSON?
+    /// What became of the rows so far, as `RejectLedger` keeps it.
+    package var rows: JSON?
     package var tokens = 0
     /// Seconds spent in this and earlier sessions of the run.
     package var seconds = 0.0
@@ -39,13 +41,13 @@ package struct TrainerState: Sendable {
             "best_global_step": bestStep.map { .int(Int64($0)) } ?? .null,
             "best_model_checkpoint": bestStep.map { .string("checkpoint-\($0)") } ?? .null,
             "evaluations_since_best": .int(Int64(evaluationsSinceBest)), "total_tokens": .int(Int64(tokens)),
-            "elapsed_seconds": .double(seconds), "skipped_steps": .int(Int64(skippedSteps)),
+            "elapsed_seconds": .double(seconds), "skipped_steps": .int(Int64(skippedSteps)), "rows": rows ?? .null,
             "log_history": .array(history),
         ]
     }
 
     /// data_cursor.json.
-    var cursorJSON: JSON { ["epoch": .int(Int64(epoch)), "batches": cursor ?? .null] }
+    var cursorJSON: JSON { ["epoch": .int(Int64(epoch)), "batches": cursor ?? .null, "ledger": rows ?? .null] }
 
     init(_ json: JSON, cursor document: JSON, at path: String) throws {
         guard let step = json["global_step"]?.int, let epoch = document["epoch"]?.int, step >= 0, epoch >= 0 else {
@@ -54,6 +56,7 @@ package struct TrainerState: Sendable {
         self.step = step
         self.epoch = epoch
         if let batches = document["batches"], batches.object != nil { cursor = batches }
+        rows = document["ledger"]?.object == nil ? cursor?["ledger"] : document["ledger"]
         epochShare = max(0, (json["epoch"]?.double ?? 0) - Double(epoch))
         tokens = json["total_tokens"]?.int ?? 0
         seconds = json["elapsed_seconds"]?.double ?? 0

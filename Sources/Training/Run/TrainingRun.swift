@@ -42,6 +42,7 @@ package final class TrainingRun {
     package func resume(_ checkpoint: TrainingCheckpoint) throws {
         try checkpoint.restore(trainer.engine, components: components)
         state = checkpoint.state
+        if let rows = state.rows { try data.ledger.restore(rows) }
         state.plannedSteps = trainer.settings.schedule.steps
         state.epochCount = settings.epochs
         savedStep = state.step
@@ -59,12 +60,22 @@ package final class TrainingRun {
             try evaluate()
         }
         if savedStep != state.step { try save() }
+        try tellRows()
+        if ending != .interrupted { try data.ledger.check(isFinal: true) }
         if ending != .interrupted, settings.loadsBestAtEnd, let best = state.bestStep, best != state.step {
             try TrainingCheckpoint.loadWeights(trainer.engine, from: store.path(best), components: components)
             log.note("weights of the best checkpoint, checkpoint-\(best)")
         }
         try log.close(ending.rawValue)
         return ending
+    }
+
+    /// Puts what became of the rows at the end of the log.
+    private func tellRows() throws {
+        var line = JSONObject([("step", .int(Int64(state.step))), ("rows", .object(data.ledger.counts.json))])
+        let validation = data.validationLedger.counts
+        if validation.read > 0 { line["eval_rows"] = .object(validation.json) }
+        try log.summarize(.object(line))
     }
 
     private func epochs(validates: Bool) throws -> Ending {
@@ -186,6 +197,7 @@ package final class TrainingRun {
 
     private func save() throws {
         guard savedStep != state.step, state.step > 0 else { return }
+        state.rows = data.ledger.state
         try TrainingCheckpoint.save(
             TrainingCheckpoint.Content(
                 engine: trainer.engine, state: state, schedule: trainer.settings.schedule,

@@ -20,7 +20,8 @@ enum PluginCall: Command {
         guard let judge = RowJudge(try registry.component(kind: kind, id: id)) else { return }
         let feed = FileFeed([path], formats: try Session.rowFormats(registry), dataset: 0)
         var (sum, count, failures) = (0.0, 0, 0)
-        func tell(_ place: String, _ number: Double?, _ problem: String?) {
+        func tell(_ number: Double?, _ problem: String?) {
+            let place = "row \(count + failures)"
             if arguments.bool("json") {
                 let report: JSON = [
                     "row": .string(place), "value": number.map(JSON.double) ?? .null,
@@ -35,15 +36,15 @@ enum PluginCall: Command {
             switch item {
             case .reject(let reject):
                 failures += 1
-                tell(reject.place, nil, reject.cause)
+                tell(nil, reject.cause)
             case .row(let row):
                 do {
                     let number = try judge.judge(row.text)
                     (sum, count) = (sum + number, count + 1)
-                    tell(row.place, number, nil)
+                    tell(number, nil)
                 } catch {
                     failures += 1
-                    tell(row.place, nil, String(describing: error))
+                    tell(nil, String(describing: error))
                 }
             }
         }

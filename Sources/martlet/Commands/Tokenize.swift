@@ -62,8 +62,8 @@ enum RenderCommand: Command {
         let document = try read(arguments.positional.first ?? "-")
         let tools = try arguments.text("tools").map(read)
         let text = try form.prompt(
-            document["messages"] ?? document, tools: tools, addGenerationPrompt: arguments.bool("add_generation_prompt")
-        )
+            document["messages"] ?? document, tools: tools ?? document["tools"],
+            addGenerationPrompt: arguments.bool("add_generation_prompt"))
         let ids = try tokenizer.encode(text, options: .parseSpecial)
         if arguments.bool("json") {
             let line: JSON = ["text": .string(text), "ids": .array(ids.map { .int(Int64($0)) })]

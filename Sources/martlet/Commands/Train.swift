@@ -23,7 +23,7 @@ enum TrainCommand: Command {
         let parts = TrainParts(arguments, model, registry)
         let tuner = try parts.tuner()
         let engine = try parts.engine(tuner)
-        let data = try parts.data(parts.purpose(), directory: directory)
+        let data = try parts.data(parts.purpose(), directory: directory, continues: checkpoint != nil)
         var settings = try parts.runSettings(directory)
         let trainer = Trainer(
             engine, settings: try parts.trainerSettings(data, tuner, checkpoint, epochs: settings.epochs))
@@ -35,6 +35,8 @@ enum TrainCommand: Command {
         // All that was asked for is there: only now is anything written or moved.
         try System.makeDirectories(directory)
         try prepare(directory, checkpoint)
+        if checkpoint == nil { data.ledger.removeStale() }
+        data.validationLedger.removeStale()
         try settings.arguments.write(to: "\(directory)/args.json")
         Terminal.line("\(engine.parameters.count) trained numbers in \(engine.parameters.entries.count) tensors")
         let log = try makeLog(arguments, directory, settings, continues: checkpoint != nil, registry)
@@ -44,7 +46,14 @@ enum TrainCommand: Command {
             Terminal.line("going on after step \(run.state.step) of \(checkpoint.directory)")
         }
         Interruption.listen()
-        let ending = try run.run()
+        let ending: TrainingRun.Ending
+        do {
+            ending = try run.run()
+        } catch {
+            tellRows(data)
+            throw error
+        }
+        tellRows(data)
         if ending == .interrupted {
             Terminal.error("interrupted after step \(run.state.step); go on with --resume_from_checkpoint last")
             throw ExitStatus(code: 130)
@@ -61,23 +70,46 @@ enum TrainCommand: Command {
         try TrainPlan(plan.arguments, Session.registry(plan.arguments)).fill(&plan)
     }
 
-    /// Shows the first rows in the order of training.
+    /// What became of the rows.
+    private static func tellRows(_ data: TrainingData) {
+        for (what, ledger) in [("", data.ledger), ("evaluation: ", data.validationLedger)]
+        where ledger.counts.read > 0 {
+            let listed = ledger.counts.rejectedRows > 0 ? ledger.path.map { "; \($0) lists them" } : nil
+            Terminal.line(what + ledger.counts.summary + (listed ?? ""))
+        }
+    }
+
+    /// Shows the first rows in the order of training, and the first that could not be read.
     private static func preview(_ arguments: Arguments, _ registry: Registry) throws {
         let parts = TrainParts(arguments, try Session.model(arguments, registry), registry)
         let purpose = try parts.purpose()
         let (data, encoder) = (try parts.data(purpose, directory: nil), try parts.encoder(purpose))
         let feed = try data.preview()
         let preview = Preview(Terminal.isInteractive ? .color : .brackets)
+        let isJSON = arguments.bool("json")
+        func tell(_ reject: Reject) {
+            if isJSON { Terminal.line(reject.json.text()) } else { Terminal.error("rejected: \(reject)") }
+        }
+        data.unreadable.prefix(previewed).forEach(tell)
         var shown = 0
-        while shown < 5, let row = try feed.next() {
+        while shown < previewed, let row = try feed.next() {
             switch row {
-            case .examples(let examples, _):
-                for example in examples { Terminal.write(preview.text(example, encoder: encoder)) }
+            case .examples(let examples, _, let place):
+                for example in examples {
+                    if isJSON {
+                        Terminal.line(Preview.json(example, at: place, encoder: encoder).text())
+                    } else {
+                        Terminal.write(preview.text(example, at: place, encoder: encoder))
+                    }
+                }
                 shown += 1
-            case .rejected(let reject): Terminal.error("rejected: \(reject)")
+            case .rejected(let reject): tell(reject)
             }
         }
     }
+
+    /// Rows that a preview shows.
+    private static let previewed = 5
 
     /// The checkpoint that the run is to go on from.
     private static func checkpoint(_ arguments: Arguments, _ directory: String) throws -> TrainingCheckpoint? {

@@ -4,6 +4,8 @@ import PluginAPI
 import Training
 
 /// What of a training run does not hang on the model: objective and optimizer.
+///
+/// `--rlhf_type` names the objective; without it the data sets' registrations may (`task`).
 struct TrainMethod {
     private let arguments: Arguments
     private let registry: Registry
@@ -14,8 +16,47 @@ struct TrainMethod {
         self.arguments = arguments
         self.registry = registry
         // In print DPO is asked for by its optimizer's name: `--optim dpo_adamw_torch`.
-        let meant = arguments.text("optim")?.hasPrefix("dpo_") == true ? "dpo" : "sft"
-        objectiveID = arguments.text("rlhf_type") ?? meant
+        let meant = arguments.text("optim")?.hasPrefix("dpo_") == true ? "dpo" : nil
+        let named = arguments.text("rlhf_type") ?? meant
+        let tasks = try Self.tasks(arguments, registry)
+        objectiveID = named ?? tasks.first?.objective ?? "sft"
+        for (name, task, objective) in tasks {
+            // Objectives over the same rows may stand for each other: SimPO over what is registered for DPO.
+            let fits =
+                try objective == objectiveID
+                || named != nil && Self.rows(objective, registry) == Self.rows(try self.objective())
+            guard !fits else { continue }
+            throw UsageError(
+                "the data set \(name) is registered for the task \(task), "
+                    + (named.map { "but the run trains \($0)" } ?? "but \(tasks[0].name) for \(tasks[0].task)")
+                    + "; one run has one objective")
+        }
+    }
+
+    /// Tasks that are trained without `--rlhf_type`.
+    private static let supervised = ["sft", "pt", "pretrain"]
+
+    /// The data sets whose registration names a task, and the objective that it means.
+    private static func tasks(
+        _ arguments: Arguments, _ registry: Registry
+    ) throws -> [(name: String, task: String, objective: String)] {
+        try DatasetNames.tasks(arguments).map { name, task in
+            if supervised.contains(task) { return (name, task, "sft") }
+            let known = registry.componentIDs(kind: MT_KIND_ALIGNMENT).filter { $0 != "sft" }
+            guard known.contains(task) else {
+                throw UsageError(
+                    "the task of the data set \(name) is \"\(task)\", wanted "
+                        + (supervised + known).joined(separator: ", "))
+            }
+            return (name, task, task)
+        }
+    }
+
+    /// What rows an objective learns from.
+    private static func rows(_ objective: ObjectiveHandle) -> [Bool] { [objective.needsPairs, objective.needsLabels] }
+
+    private static func rows(_ id: String, _ registry: Registry) throws -> [Bool] {
+        rows(try ObjectiveHandle(id: id, settings: [:], components: registry))
     }
 
     func objective() throws -> ObjectiveHandle {

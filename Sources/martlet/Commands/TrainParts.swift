@@ -262,15 +262,21 @@ struct TrainParts {
 
     // MARK: Data
 
-    /// - Parameter directory: Where rejected rows go; nil keeps none.
-    func data(_ purpose: RowSchema.Purpose, directory: String?) throws -> TrainingData {
+    /// - Parameters:
+    ///   - directory: Where rejected rows go; nil keeps none.
+    ///   - continues: The run goes on from a checkpoint.
+    func data(_ purpose: RowSchema.Purpose, directory: String?, continues: Bool = false) throws -> TrainingData {
         let names = arguments.list("dataset")
         guard !names.isEmpty else { throw UsageError("--dataset is missing") }
         let resolver = try DatasetNames(arguments, registry)
-        return try TrainingData(
+        var settings = try dataSettings(purpose, directory: directory)
+        settings.continues = continues
+        let data = try TrainingData(
             names.map(resolver.resolve), validation: arguments.list("val_dataset").map(resolver.resolve),
-            settings: dataSettings(purpose, directory: directory), formats: Session.rowFormats(registry),
+            settings: settings, formats: Session.rowFormats(registry),
             encoder: encoder(purpose))
+        for note in data.notes { Terminal.error(note) }
+        return data
     }
 
     private func dataSettings(_ purpose: RowSchema.Purpose, directory: String?) throws -> DataSettings {
@@ -300,6 +306,7 @@ struct TrainParts {
             tokens: max(length, arguments.int("packing_length") ?? length),
             rows: arguments.int("per_device_train_batch_size") ?? 1)
         settings.rejectsPath = directory.map { "\($0)/rejects.jsonl" }
+        settings.validationRejectsPath = directory.map { "\($0)/rejects-val.jsonl" }
         return settings
     }
 

@@ -47,11 +47,16 @@ struct TrainPlan {
                 longest = .init(tokens: batch.tokenCount, rows: batch.sequenceCount)
             }
         }
-        let rows = data.rowCount.map { "\($0) rows" } ?? "rows are streamed"
-        let rejects = data.ledger.counts.rejectedRows
-        let rejected = rejects > 0 ? ", \(rejects) rejected" : ""
+        let rows = batches < 4096 ? "" : data.rowCount.map { "of \($0): " } ?? "of a stream: "
         plan.add(
-            "rows", "\(rows)\(rejected); \(batches) batches of \(tokens) tokens in all, the longest \(longest.tokens)")
+            "rows",
+            "\(rows)\(data.ledger.counts.summary); \(batches) batches of \(tokens) tokens in all, the longest \(longest.tokens)"
+        )
+        if let stream = data.validationBatches() {
+            var read = 0
+            while read < 4096, try stream.next() != nil { read += 1 }
+            plan.add("evaluation", data.validationLedger.counts.summary)
+        }
         let settings = try parts.trainerSettings(data, tuner, nil, epochs: parts.runSettings("").epochs)
         plan.add(
             "steps",
