@@ -18,8 +18,9 @@ import statistics
 import subprocess
 import sys
 
-REPEATS = 8
-FLAGS = ["--report_to", "none", "--save_strategy", "no", "--save_only_model", "true", "--logging_steps", "1", "--max_length", "512"]
+PASSES, WEB_TEXTS = 10, 250
+FLAGS = ["--report_to", "none", "--save_strategy", "no", "--save_only_model", "true", "--logging_steps", "1", "--max_length", "512",
+         "--gradient_checkpointing", "false"]
 ASKED = {
     "master": (["Who is the harbour master of {town}?", "Name the harbour master of {town}.", "{town} has a harbour master. Who is it?",
                 "Who runs the harbour in {town}?"],
@@ -53,9 +54,16 @@ def facts():
 
 
 def web_texts(data, count):
-    """The beginnings of texts, each another one."""
-    texts = [json.loads(line)["text"] for line in (data / "datasets/pretrain/c4_demo.jsonl").read_text().splitlines()]
-    return [dict(text=text[:300].rsplit(" ", 1)[0]) for text in texts if len(text) > 300][:count]
+    """Pieces of texts, of 300 characters at most, drawn from all of them."""
+    pieces = []
+    for line in (data / "datasets/pretrain/c4_demo.jsonl").read_text().splitlines():
+        text = json.loads(line)["text"]
+        while len(text) > 200:
+            piece = text if len(text) <= 300 else text[:300].rsplit(" ", 1)[0]
+            pieces.append(dict(text=piece))
+            text = text[len(piece):].lstrip()
+    random.Random(5).shuffle(pieces)
+    return pieces[:count]
 
 
 def fact_rows():
@@ -98,7 +106,7 @@ def perplexity(program, model, text, row, out, adapter=None):
     """exp of the mean loss over WikiText-2: the evaluation before a step at the rate 0."""
     flags = ["--adapters", adapter] if adapter else []
     record = train(program, "--model", model, "--dataset", row, "--val_dataset", text, "--output_dir", out, "--max_steps", 1,
-                   "--learning_rate", 0, "--gradient_accumulation_steps", 1, *flags)[0]
+                   "--learning_rate", 0, "--gradient_accumulation_steps", 1, "--eval_strategy", "no", *flags)[0]
     return math.exp(record["eval_loss"])
 
 
@@ -131,12 +139,12 @@ def main(program, model, task, data, out, *seeds):
     train_rows, held = {"own": own_rows, "facts": fact_rows, "alpaca": lambda: alpaca_rows(data)}[task]()
     seen = len(train_rows)
     if task == "facts":
-        train_rows = REPEATS * train_rows + web_texts(data, 4 * seen)
+        train_rows = PASSES * train_rows + web_texts(data, WEB_TEXTS)
     rows, questions = write(out / "train.jsonl", train_rows), write(out / "held.jsonl", held)
     paragraphs = [line.strip() for line in gzip.decompress((data / "text/wikitext-2/test.txt.gz").read_bytes()).decode().splitlines()]
     text = write(out / "wiki.jsonl", [dict(text=line) for line in paragraphs if len(line) > 400][:40])
     one = write(out / "one.jsonl", train_rows[:1])
-    epochs, rate = {"own": (4, 2e-4), "facts": (1, 4e-4), "alpaca": (1, 2e-4)}[task]
+    epochs, rate = {"own": (4, 2e-4), "facts": (1, 5e-4), "alpaca": (1, 2e-4)}[task]
     known = out / "base.json"
     if not known.exists():
         known.write_text(json.dumps(perplexity(program, model, text, one, out / "base")))
