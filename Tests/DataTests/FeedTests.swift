@@ -181,8 +181,7 @@ import Testing
         try reject(second, 4...4)
         second.removeStale()
         #expect(second.counts.rejected == ["no answer": 4])
-        let places = try drain(FileFeed([path], formats: formats)).map { "\($0)".contains("f:") }
-        #expect(places == [true, true, true, true])
+        #expect(try drain(FileFeed([path], formats: formats)).count == 4)
         RejectLedger(path: path).removeStale()
         #expect(access(path, F_OK) != 0)
     }
