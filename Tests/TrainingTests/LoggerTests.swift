@@ -103,9 +103,11 @@ import Training
         #expect(entry.name == "first" && entry.status == "finished" && entry.steps == 2)
         #expect(entry.metrics == ["loss": 1.5, "eval_loss": 3] && entry.arguments["seed"]?.int == 1)
         #expect(try index.values(entry.id, "loss").map(\.value) == [2.5, 1.5])
-        // Going on adds to the same run.
+        // Going on adds to the same run; this process is there, and says how it ends.
         try index.begin(name: "first", directory: scratch.path, arguments: [:], continues: true)
-        #expect(try index.entries().count == 1)
+        #expect(try index.entries().map(\.status) == ["running"])
+        log.fail(TrainingError(.invalid, "of no use\nat all", at: "row 3"))
+        #expect(try index.entries().map(\.status) == ["failed: row 3: of no use"])
         #expect(contents(scratch.path + "/logging.jsonl").split(separator: 10).count == 2)
     }
 }

@@ -84,6 +84,13 @@ package final class RunLog {
         try file.flush()
     }
 
+    /// Says that the run ended by an error.
+    package func fail(_ error: any Error) {
+        let message = String(describing: error).split(separator: "\n").first.map(String.init) ?? ""
+        flush()
+        inIndex { try $0.end("failed: " + message.prefix(200)) }
+    }
+
     /// Seconds since 1970.
     static var seconds: Double {
         var time = timespec()

@@ -1,3 +1,4 @@
+import Glibc
 import JSON
 import Training
 
@@ -36,7 +37,14 @@ enum RunsCommand: Command {
         ]
     }
 
-    static func number(_ value: Double?) -> String { value.map(ProgressDisplay.number) ?? "-" }
+    /// Six significant digits: a loss may be a millionth.
+    static func number(_ value: Double?) -> String {
+        guard let value else { return "-" }
+        if value == value.rounded(), value.magnitude < 1e15 { return String(Int(value)) }
+        var text = [CChar](repeating: 0, count: 32)
+        let count = withVaList([value]) { vsnprintf(&text, 32, "%.6g", $0) }
+        return String(decoding: text.prefix(Int(max(0, count))).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
 }
 
 enum RunsListCommand: Command {
@@ -49,7 +57,7 @@ enum RunsListCommand: Command {
         if arguments.bool("json") { return Terminal.line(JSON.array(entries.map(RunsCommand.json)).text()) }
         let rows = entries.map { entry in
             [
-                String(entry.id), entry.name, entry.started, entry.status, String(entry.steps),
+                String(entry.id), entry.name, entry.started, String(entry.status.prefix(48)), String(entry.steps),
                 RunsCommand.number(entry.metrics["loss"]), RunsCommand.number(entry.metrics["eval_loss"]),
                 entry.directory,
             ]
@@ -72,6 +80,13 @@ enum RunsShowCommand: Command {
         if arguments.bool("json") {
             var document = RunsCommand.json(entry).object ?? JSONObject()
             document["arguments"] = entry.arguments
+            let series = try entry.metrics.keys.sorted().map { name in
+                let points = try index.values(entry.id, name).map { point -> JSON in
+                    [.int(Int64(point.step)), .double(point.value)]
+                }
+                return (name, JSON.array(points))
+            }
+            document["values"] = .object(JSONObject(series))
             return Terminal.line(JSON.object(document).text())
         }
         Terminal.line("run \(entry.id) \(entry.name): \(entry.status), \(entry.steps) steps, in \(entry.directory)")
