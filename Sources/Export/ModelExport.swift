@@ -5,14 +5,14 @@ internal import Training
 
 /// Writes a model, with an adapter worked into it or without, for other programs: a Hugging Face directory or a GGUF file.
 ///
-/// Merging is done in f32 and rounded once, to the layout that the tensor has in the checkpoint; what the checkpoint has
-/// quantized is written in 16 bits.
+/// Merging is done in f32 and rounded once, to the layout that is asked for or the tensor has in the checkpoint; what the
+/// checkpoint has quantized is written in 16 bits.
 package struct ModelExport {
     private let model: Model
     private let merge: AdapterMerge?
     private let components: any ComponentSource
-    /// The layout of what the checkpoint has quantized: "bf16", "f16" or "f32"; nil takes bf16.
-    package var dense: String?
+    /// The layout of every tensor: "bf16", "f16" or "f32"; nil keeps the checkpoint's, and takes bf16 for what it has quantized.
+    package var layout: String?
     /// Largest safetensors file.
     package var shardBytes = 5_000_000_000
     /// What a GGUF file's matrices become, such as "q8_0"; nil keeps their layout.
@@ -59,7 +59,7 @@ package struct ModelExport {
 
     private func fill(_ directory: String) throws {
         let export = WeightExport(
-            model, changes: merge?.changes ?? WeightExport.Changes(), dense: dense, shardBytes: shardBytes)
+            model, changes: merge?.changes ?? WeightExport.Changes(), layout: layout, shardBytes: shardBytes)
         try export.write(to: directory, components: components, progress: progress)
         guard model.files.describesItself else { return }
         if let tokenizer = try? JSON(parsing: model.files.ggufTokenizer) {

@@ -265,7 +265,7 @@ package struct Verification {
         let adapted = try trainedLogps(engine, adapted: true)
         var export = ModelExport(
             model, merge: try AdapterMerge(adapter, model: model, components: components), components: components)
-        export.dense = model.options.dense
+        export.layout = model.options.dense
         try export.writeDirectory(scratch)
         defer { export.remove(scratch) }
         report(try merged(scratch, adapted))

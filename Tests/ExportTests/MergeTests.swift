@@ -73,7 +73,7 @@ import Training
         small.ggufLayout = "q8_0"
         try small.writeGGUF(scratch + "/small.gguf")
         var whole = try export(scratch + "/small.gguf", adapter: nil)
-        whole.dense = "f32"
+        whole.layout = "f32"
         try whole.writeDirectory(scratch + "/whole")
         let checkpoint = try CheckpointHandle(path: Self.llama, components: components)
         let decoded = try CheckpointHandle(path: scratch + "/whole", components: components)
@@ -97,7 +97,7 @@ import Training
         )
         try export(place, adapter: nil).writeGGUF(place + "/model.gguf")
         var whole = try export(place + "/model.gguf", adapter: nil)
-        whole.dense = "f32"
+        whole.layout = "f32"
         try whole.writeDirectory(place + "/again")
         #expect(access(place + "/again/tokenizer.model", R_OK) == 0)
         let own = try ModelFiles(path: place, components: components).openTokenizer(components: components)

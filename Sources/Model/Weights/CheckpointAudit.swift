@@ -2,7 +2,7 @@ internal import Graph
 
 /// What a model wants of its checkpoint against what is there, and the memory that it will take: known before a weight is read.
 package struct CheckpointAudit {
-    /// A sentence for each tensor that is missing, with the nearest name, or of another shape.
+    /// A sentence for each tensor that is missing, with a near name, or of another shape.
     package private(set) var problems: [String] = []
     /// Tensors of the checkpoint that nothing reads.
     package let unused: [String]
@@ -17,11 +17,16 @@ package struct CheckpointAudit {
         let graph = model.makeGraph()
         let resolve = graph.resolveParameter
         var problems: [String] = []
+        var missing: [(name: String, shape: [Int])] = []
         graph.resolveParameter = { name, shape, flags in
             do {
                 return try resolve?(name, shape, flags)
             } catch let error as ModelError {
-                problems.append(error.message)
+                if error.code == .notFound {
+                    missing.append((name, shape))
+                } else {
+                    problems.append(error.message)
+                }
                 return Parameter(name: name, shape: shape)
             }
         }
@@ -38,8 +43,10 @@ package struct CheckpointAudit {
         }
         graph.settleLayouts()
         let parameters = graph.parameters.values.compactMap { graph.parameter($0) }
-        self.problems = problems.sorted()
         unused = model.weights.unused(parameters).filter { name in !Self.needless.contains { name.hasSuffix($0) } }
+        let unread = unused
+        problems += missing.map { model.weights.missing($0.name, $0.shape, unread: unread).message }
+        self.problems = problems.sorted()
         weightBytes = model.weights.sizes(parameters)
         parameterCount = parameters.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }

@@ -5,7 +5,7 @@ internal import PluginKit
 /// A model's weights, some of them with other values, as a directory in Hugging Face's layout.
 ///
 /// Tensors keep the names, shapes and 16-bit layouts of the checkpoint; those of a file that describes itself (GGUF) get the
-/// published names. What the checkpoint has quantized is decoded and written in 16 bits.
+/// published names. What the checkpoint has quantized is decoded and written in 16 bits. One layout may be asked for all.
 package struct WeightExport {
     /// Parameters that have other values than the checkpoint's.
     package struct Changes {
@@ -24,13 +24,19 @@ package struct WeightExport {
     private let changes: Changes
     /// The layout of what the checkpoint has quantized: "bf16", "f16" or "f32".
     private let dense: String
+    /// The layout of every tensor; nil keeps the checkpoint's own.
+    private let whole: String?
     /// Largest file; the default is that of the hub's tools.
     private let shardBytes: Int
 
-    package init(_ model: Model, changes: Changes = Changes(), dense: String? = nil, shardBytes: Int = 5_000_000_000) {
+    /// - Parameter layout: "bf16", "f16" or "f32" for every tensor.
+    package init(
+        _ model: Model, changes: Changes = Changes(), layout: String? = nil, shardBytes: Int = 5_000_000_000
+    ) {
         self.model = model
         self.changes = changes
-        self.dense = dense ?? model.weights.dense ?? "bf16"
+        whole = layout
+        dense = layout ?? model.weights.dense ?? "bf16"
         self.shardBytes = shardBytes
     }
 
@@ -48,7 +54,7 @@ package struct WeightExport {
     private static func isDense(_ source: TensorEntry) -> Bool { WeightStore.denseLayouts.contains(source.layout) }
 
     private func layout(_ source: TensorEntry) -> String {
-        Self.isDense(source) && source.layout != "f64" ? source.layout : dense
+        whole ?? (Self.isDense(source) && source.layout != "f64" ? source.layout : dense)
     }
 
     /// Whether the written tensors hold a parameter's f32 values to the bit.
@@ -105,7 +111,7 @@ package struct WeightExport {
         }
         try writer.finish()
         try model.files.writeDescription(
-            to: directory, decodedAs: items.contains { !Self.isDense($0.source) } ? dense : nil)
+            to: directory, decodedAs: items.contains { $0.layout != $0.source.layout } ? dense : nil)
     }
 
     private func values(_ item: Item) throws -> [Float] {

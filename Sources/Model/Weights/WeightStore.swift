@@ -1,5 +1,6 @@
 import Glibc
 package import Graph
+internal import Host
 package import PluginKit
 
 /// A model's parameters on a device, taken over from its checkpoint when they are first used.
@@ -88,11 +89,7 @@ package final class WeightStore: @unchecked Sendable {
         let parts = parts(name)
         guard let first = parts.first else {
             if flags.contains(.optional) { return nil }
-            let near = nearest(to: name).map { "; the nearest is \($0)" } ?? ""
-            throw ModelError(
-                .notFound,
-                "the checkpoint has no tensor \(name) of shape \(shape)\(near); it has \(entries.count) tensors",
-                at: checkpoint.path)
+            throw missing(name, shape)
         }
         let isTransposed = flags.contains(.transposed) && !checkpoint.holdsOutputsFirst
         let expert = name.contains("*") ? Array(shape.dropFirst()) : shape
@@ -109,6 +106,15 @@ package final class WeightStore: @unchecked Sendable {
         return Parameter(
             name: name, shape: shape, layout: plans[name]?.layout ?? layout(first, rank: shape.count),
             isTransposed: isTransposed)
+    }
+
+    /// - Parameter unread: Names that nothing asks for: one of them may be meant.
+    func missing(_ name: String, _ shape: [Int], unread: [String] = []) -> ModelError {
+        let meant = nearest(name, in: unread).map { "; nothing reads \($0), which is near" }
+        let hint = meant ?? closest(to: name).map { "; the nearest is \($0)" } ?? ""
+        return ModelError(
+            .notFound, "the checkpoint has no tensor \(name) of shape \(shape)\(hint); it has \(entries.count) tensors",
+            at: checkpoint.path)
     }
 
     private func layout(_ entry: TensorEntry, rank: Int) -> String {
@@ -186,7 +192,7 @@ package final class WeightStore: @unchecked Sendable {
         return entries.values.map(\.name).filter { !read.contains($0) }.sorted()
     }
 
-    private func nearest(to name: String) -> String? {
+    private func closest(to name: String) -> String? {
         // Names differ in a prefix or a part: the one that shares the longest tail and head.
         func common(_ other: String) -> Int {
             zip(name.utf8.reversed(), other.utf8.reversed()).prefix { $0 == $1 }.count

@@ -62,7 +62,7 @@ enum ExportCommand: Command {
         let adapter = try adapterPath.map { try Adapter(directory: $0, components: registry) }
         let merge = try adapter.map { try AdapterMerge($0, model: model, components: registry) }
         var export = ModelExport(model, merge: merge, components: registry)
-        export.dense = model.options.dense
+        export.layout = model.options.dense
         export.shardBytes = try ByteCount.read(arguments.text("max_shard_size") ?? "5GB", flag: "max_shard_size")
         export.ggufLayout = arguments.text("gguf_type")
         let progress = ProgressLine(isQuiet: arguments.bool("json"))
