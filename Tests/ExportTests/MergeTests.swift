@@ -118,7 +118,7 @@ import Training
         )
         try export(place, adapter: nil).writeGGUF(place + "/model.gguf")
         var whole = try export(place + "/model.gguf", adapter: nil)
-        whole.dense = "f32"
+        whole.layout = "f32"
         try whole.writeDirectory(place + "/again")
         let own = try ModelFiles(path: place, components: components).openTokenizer(components: components)
         let again = try ModelFiles(path: place + "/again", components: components).openTokenizer(components: components)
