@@ -12,7 +12,6 @@ import Training
 /// What commands that run models start from: the installation with its services.
 enum Session {
     static func registry(_ arguments: Arguments) throws -> Registry {
-        Terminal.keepOutput()
         Services.shared.register("martlet.graph/1", at: GraphService.table)
         Services.shared.log.redirect { level, source, message in
             if level >= .warning { Terminal.error("\(source): \(message)") }
@@ -24,6 +23,7 @@ enum Session {
 
     /// What is installed, for commands that open no plugin, or few.
     static func installed(_ arguments: Arguments) throws -> Registry {
+        Terminal.keepOutput()
         let text = FileSystem.environment("MARTLET_PLUGIN_TIMEOUT") ?? "30"
         guard let limit = Int(text), 1...86400 ~= limit else {
             throw UsageError("MARTLET_PLUGIN_TIMEOUT is \"\(text)\", wanted a whole number of seconds, 1 to 86400")
