@@ -54,7 +54,9 @@ import Testing
         let rejects = Program.run("cat '\(scratch.path)/out/rejects.jsonl'").text.split(separator: "\n")
         #expect(rejects.count == 2, "\(rejects)")
         #expect(rejects.allSatisfy { $0.contains("filtered: by long_enough") }, "\(rejects)")
-        #expect(rejects.contains { $0.contains("rows.jsonl:2") } && rejects.contains { $0.contains("rows.jsonl:4") }, "\(rejects)")
+        #expect(
+            rejects.contains { $0.contains("rows.jsonl:2") } && rejects.contains { $0.contains("rows.jsonl:4") },
+            "\(rejects)")
     }
 
     @Test func aFilterThatIsNotThereEndsTheRunBeforeItBegins() {
