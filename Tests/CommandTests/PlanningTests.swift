@@ -46,7 +46,7 @@ import Testing
         ("--model TINY --dataset alpaca-en --device cuda:0", "cuda"),
         ("--model qwen-7b --dataset alpaca-en --quant_method gptq", "gptq"),
         ("--model TINY --dataset Examples/facts/facts.jsonl --quant_method gptq", "gptq"),
-        ("--model qwen-7b --dataset nowhere.jsonl", "nowhere.jsonl"), ("--model qwen-7b --dataset xx::a/b", "xx::"),
+        ("--model qwen-7b --dataset nowhere.jsonl", "nowhere.jsonl"),
         ("--model qwen-7b --dataset FreedomIntelligence/medical-o1-reasoning-SFT:nothing", "en, zh"),
         ("--model no-such-model-at-all --dataset alpaca-en", "no model is known"),
     ]) func aDryRunRefusesWhatCannotBeHad(flags: String, message: String) {
@@ -86,7 +86,7 @@ import Testing
     @Test func theOptimizerOfThePrintedCommandMeansDPO() {
         let outcome = plan("train --model qwen-7b --dataset hh-rlhf-dpo --optim dpo_adamw_torch")
         #expect(
-            outcome.status == 1 && outcome.text.contains("dpo\n") && outcome.text.contains("code of their own"),
+            outcome.status == 0 && outcome.text.contains("dpo\n"),
             "\(outcome.text)"
         )
         let wrong = Program.run("martlet train --model qwen-7b --dataset alpaca-en --optim adamv_torch --dry_run")
