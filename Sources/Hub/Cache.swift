@@ -14,6 +14,8 @@ package struct DownloadOptions {
     /// Ask the hub even if the cache has the revision.
     package var refresh = false
     /// Never use the network.
+    /// What would be fetched is an error, though the network is not off.
+    package var onlyLooks = false
     package var offline = ["MARTLET_OFFLINE", "HF_HUB_OFFLINE"].contains { Cache.isSet($0) }
     package var connections = 8
     package var chunkBytes = 16 << 20
@@ -63,8 +65,13 @@ package struct Cache {
             if let path = try known(key, index) { return path }
             throw HubError(
                 .offline,
-                "it is not in the cache \(directory), and the network is off; with it, it would come from \(Self.origin(request))",
+                "it is not in the cache \(directory), and the network is off (MARTLET_OFFLINE, HF_HUB_OFFLINE or --offline); with it, it would come from \(Self.origin(request))",
                 at: id)
+        }
+        if options.onlyLooks {
+            throw HubError(
+                .absent, "it is not in the cache \(directory); it would be fetched from \(Self.origin(request))", at: id
+            )
         }
         let lock = try ProcessLock(System.join(directory, Self.lockName(key))) {
             options.note("another process is fetching \(id); waiting for it")

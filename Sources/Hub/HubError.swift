@@ -1,7 +1,7 @@
 /// What went wrong while fetching: what, found, wanted and how to go on.
 package struct HubError: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Code: Sendable, Equatable {
-        case notFound, denied, offline, network, damaged, noSpace, storage, invalid, cancelled
+        case notFound, absent, denied, offline, network, damaged, noSpace, storage, invalid, cancelled
     }
     package let code: Code
     package let message: String

@@ -49,6 +49,11 @@ package struct NameResolver {
         return Target(id: first.isEmpty ? second : first, hub: isHuggingFace ? "huggingface" : "modelscope")
     }
 
+    /// What the catalogue says of a model; nil where it knows none of that name.
+    package func known(model name: String) -> ModelCatalogue.Entry? {
+        folder.flatMap { try? ModelCatalogue($0).resolve(name) }
+    }
+
     /// The catalogue's ids for `name`; nil where it is not needed to read the name.
     private func known(_ name: String, kind: String) throws -> (modelScope: String, huggingFace: String)? {
         let isWhole = name.contains("/")

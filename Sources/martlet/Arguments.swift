@@ -9,16 +9,46 @@ struct Flag {
     let help: String
     /// Shown in the help, and what the value is when the flag is not given; nil = none.
     let fallback: String?
+    /// What a number may be.
+    let range: ClosedRange<Double>?
     let aliases: [String]
 
-    init(_ name: String, _ kind: Kind = .text, _ help: String, default fallback: String? = nil, aliases: [String] = [])
-    {
+    init(
+        _ name: String, _ kind: Kind = .text, _ help: String, default fallback: String? = nil,
+        in range: ClosedRange<Double>? = nil, aliases: [String] = []
+    ) {
         self.name = name
         self.kind = kind
         self.help = help
         self.fallback = fallback
+        self.range = range
         self.aliases = aliases
     }
+
+    /// What a value has to be, in words.
+    var wanted: String {
+        let number = kind == .integer ? "a whole number" : "a number"
+        guard let range else { return number }
+        func text(_ bound: Double) -> String { kind == .integer ? String(Int(bound)) : bound.description }
+        return range.upperBound == .greatestFiniteMagnitude
+            ? "\(number) of at least \(text(range.lowerBound))"
+            : "\(number) from \(text(range.lowerBound)) to \(text(range.upperBound))"
+    }
+
+    /// Whether a text is one of the values that the flag takes.
+    func takes(_ text: String) -> Bool {
+        switch kind {
+        case .integer: Int(text).map { range?.contains(Double($0)) ?? true } ?? false
+        case .number: Double(text).map { range?.contains($0) ?? true } ?? false
+        case .boolean: ["true", "false"].contains(text)
+        case .text, .list: true
+        }
+    }
+}
+
+extension ClosedRange<Double> {
+    /// All finite numbers that are not below a bound.
+    static func from(_ least: Double) -> Self { least ... .greatestFiniteMagnitude }
 }
 
 /// What is wrong with a command line.
@@ -90,14 +120,9 @@ struct Arguments {
     private static func normal(_ name: String) -> String { String(name.map { $0 == "-" ? "_" : $0 }) }
 
     private static func check(_ flag: Flag, _ given: [String]) throws {
-        let value = given[0]
-        switch flag.kind {
-        case .integer where Int(value) == nil: throw UsageError("--\(flag.name) is \"\(value)\", wanted a whole number")
-        case .number where Double(value) == nil: throw UsageError("--\(flag.name) is \"\(value)\", wanted a number")
-        case .boolean where !["true", "false"].contains(value):
-            throw UsageError("--\(flag.name) is \"\(value)\", wanted true or false")
-        default: break
-        }
+        guard !flag.takes(given[0]) else { return }
+        let wanted = flag.kind == .boolean ? "true or false" : flag.wanted
+        throw UsageError("--\(flag.name) is \"\(given[0])\", wanted \(wanted)")
     }
 
     func has(_ name: String) -> Bool { values[name] != nil }
@@ -114,10 +139,10 @@ struct Arguments {
         return value
     }
 
-    /// Every flag that has a value, given or not, by its name.
+    /// Every flag that has a value, given or not, by its name; a token is nobody else's business.
     var json: JSON {
         var members = JSONObject()
-        for flag in flags {
+        for flag in flags where flag.name != "hub_token" {
             switch flag.kind {
             case .list where !list(flag.name).isEmpty: members[flag.name] = .array(list(flag.name).map(JSON.string))
             case .integer: members[flag.name] = int(flag.name).map { .int(Int64($0)) }

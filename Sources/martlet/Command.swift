@@ -30,8 +30,7 @@ extension Command {
             return "martlet \(path) — \(summary)\n\n" + Terminal.table(listing(subcommands))
                 + "\n\nmartlet \(path) COMMAND --help shows a command's flags."
         }
-        let own = Set(flags.map { $0.name })
-        let rows = (flags + commonFlags.filter { !own.contains($0.name) }).map { flag in
+        let rows = (flags + commonFlags).map { flag in
             ["  --\(flag.name)", flag.help + (flag.fallback.map { " [\($0)]" } ?? "")]
         }
         return "martlet \(path) — \(summary)\n\n  martlet \(path) [flags] \(operands)\n\n" + Terminal.table(rows)

@@ -28,7 +28,7 @@ enum CommandLineTool {
             return status.code
         } catch {
             let code: Int32 = error is UsageError ? 2 : error is HostError ? 3 : 1
-            if words.contains("--json") {
+            if wantsJSON(words) {
                 let kind = (error as? HostError)?.code.rawValue ?? (code == 2 ? "usage" : "failure")
                 let report: JSON = ["error": ["kind": .string(kind), "message": .string(String(describing: error))]]
                 Terminal.line(report.text())
@@ -36,6 +36,12 @@ enum CommandLineTool {
             Terminal.error(String(describing: error))
             return code
         }
+    }
+
+    /// Whether `--json` is among words that may not have been understood.
+    private static func wantsJSON(_ words: [String]) -> Bool {
+        guard let at = words.lastIndex(where: { $0 == "--json" || $0.hasPrefix("--json=") }) else { return false }
+        return words[at] != "--json=false" && !(words[at] == "--json" && words.dropFirst(at + 1).first == "false")
     }
 
     /// Follows the words down to a command that runs.
@@ -60,12 +66,8 @@ enum CommandLineTool {
         }
         let arguments: Arguments
         do {
-            // A command's own flag goes before the common one of that name.
-            let own = Set(command.flags.map { $0.name })
-            let words =
-                own.contains("config")
-                ? rest : try ConfigFile.expanded(rest, takesOperands: command.operandCount.upperBound > 0)
-            arguments = try Arguments(words, flags: command.flags + commonFlags.filter { !own.contains($0.name) })
+            let words = try ConfigFile.expanded(rest, takesOperands: command.operandCount.upperBound > 0)
+            arguments = try Arguments(words, flags: command.flags + commonFlags)
         } catch let error as UsageError {
             throw UsageError("\(error). See martlet \(here) --help")
         }
@@ -77,7 +79,7 @@ enum CommandLineTool {
         if arguments.bool("dry_run") {
             var plan = Plan(arguments, command: here)
             try command.plan(&plan)
-            return plan.show()
+            return try plan.show()
         }
         try command.run(arguments)
         if arguments.bool("profile") { ProfileReport(Session.profile).show(asJSON: arguments.bool("json")) }

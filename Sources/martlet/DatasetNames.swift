@@ -12,8 +12,8 @@ struct DatasetNames {
     private let usesHuggingFace: Bool
     private var options: DownloadOptions
 
-    /// - Parameter isOffline: Nothing is fetched; the error then says what would be.
-    init(_ arguments: Arguments, _ registry: Registry, isOffline: Bool = false) throws {
+    /// - Parameter onlyLooks: Nothing is fetched; the error then says what would be.
+    init(_ arguments: Arguments, _ registry: Registry, onlyLooks: Bool = false) throws {
         var columns = ColumnMapping()
         if let text = arguments.text("columns") {
             guard let renames = (try? JSON(parsing: text))?.object else {
@@ -33,7 +33,7 @@ struct DatasetNames {
         options = Session.downloadOptions(arguments)
         options.kind = "dataset"
         options.revision = nil
-        if isOffline { options.offline = true }
+        options.onlyLooks = onlyLooks
     }
 
     private static func registrations(_ arguments: Arguments) throws -> Registrations {
@@ -94,7 +94,7 @@ struct DatasetNames {
     private func fetched(
         _ id: String, usesHuggingFace: Bool, _ name: DatasetName, _ columns: ColumnMapping
     ) throws -> ResolvedDataset {
-        let path = try names.path(id, usesHuggingFace: usesHuggingFace, options)
+        let path = try Self.path(id, subsets: name.subsets, names, usesHuggingFace: usesHuggingFace, options)
         let rest =
             (name.subsets.isEmpty ? "" : ":" + name.subsets.joined(separator: "/"))
             + (name.sample.map { "#\($0)" } ?? "")
@@ -120,5 +120,25 @@ struct DatasetNames {
         var columns = ColumnMapping(renames: known)
         columns.optional = Set(known.keys)
         return columns.overlaid(by: own)
+    }
+
+    /// The directory of a data set that the catalogue or a hub names.
+    /// - Throws: `UsageError` for a sub-set that is none of those that the catalogue knows.
+    static func path(
+        _ id: String, subsets wanted: [String], _ names: NameResolver, usesHuggingFace: Bool, _ options: DownloadOptions
+    ) throws -> String {
+        do {
+            return try names.path(id, usesHuggingFace: usesHuggingFace, options)
+        } catch let error as HubError where error.code == .absent || error.code == .offline {
+            // Once it is here its directories say which there are.
+            guard let known = names.dataset(id) else { throw error }
+            let subsets = known.subsets.isEmpty ? ["default"] : known.subsets
+            if let other = wanted.first(where: { !(subsets + ["all", "default"]).contains($0) }) {
+                throw UsageError(
+                    "\(id) has no sub-set \"\(other)\" that is known; known are \(subsets.joined(separator: ", "))"
+                )
+            }
+            throw error
+        }
     }
 }

@@ -4,6 +4,7 @@ import Host
 import Hub
 import JSON
 import Model
+import PluginAPI
 import Training
 
 /// What a command would do: `--dry_run`. Names are resolved without fetching; nothing is written, trained or generated.
@@ -13,6 +14,7 @@ struct Plan {
     let command: String
     private var lines: [(topic: String, text: String)] = []
     private var isComplete = true
+    private var isPossible = true
 
     init(_ arguments: Arguments, command: String) {
         self.arguments = arguments
@@ -21,10 +23,11 @@ struct Plan {
 
     mutating func add(_ topic: String, _ text: String) { lines.append((topic, text)) }
 
-    /// What is not here, and why.
+    /// What is not here, and why. What a run would fetch is no hindrance; anything else is.
     mutating func lack(_ topic: String, _ problem: any Error) {
         lines.append((topic, String(describing: problem)))
         isComplete = false
+        if (problem as? HubError)?.code != .absent { isPossible = false }
     }
 
     /// Resolves what `name` means, as a line; nil when it would have to be fetched.
@@ -35,20 +38,63 @@ struct Plan {
         if System.kind(of: name) != nil { return name }
         var options = Session.downloadOptions(arguments)
         options.kind = kind
-        options.offline = true
+        options.onlyLooks = true
         do {
             return try NameResolver(registry).path(
                 name, usesHuggingFace: Session.usesHuggingFace(arguments), options)
-        } catch let error as HubError where error.code == .offline {
+        } catch {
             lack(topic, error)
             return nil
         }
     }
 
+    /// Device and quantizer, which do not hang on the model.
+    private mutating func parts(_ registry: Registry) {
+        do {
+            if let device = Session.device(arguments) {
+                _ = try registry.component(kind: MT_KIND_DEVICE, id: device)
+            }
+        } catch {
+            lack("device", error)
+        }
+        do {
+            // Its settings are checked by what it would make of a weight.
+            _ = try Session.quantizer(arguments, registry)?.plan("weight", shape: [256, 256])
+        } catch {
+            lack("quantizer", error)
+        }
+    }
+
+    /// What the catalogue says of a model that is not here.
+    private mutating func describe(_ name: String, _ registry: Registry) {
+        guard let entry = NameResolver(registry).known(model: name) else { return }
+        var text = entry.modelType
+        if !entry.architectures.isEmpty {
+            do {
+                let config: JSON = ["architectures": .array(entry.architectures.map(JSON.string))]
+                let family = try FamilyHandle.id(config: config, components: registry, at: entry.id)
+                text = "\(family), architecture \(entry.architectures.joined(separator: ", "))"
+            } catch {
+                return lack("family", error)
+            }
+        }
+        if let quantization = entry.quantization { text += ", quantized: \(quantization)" }
+        add("family", text)
+        add("memory", "known once its config.json is here: martlet estimate-memory --model \(name) fetches that alone")
+    }
+
     /// The model that `--model` or an operand names, with a line of what it is; nil when it is not here.
     mutating func model(_ registry: Registry, named: String? = nil, activation: String? = nil) throws -> Model? {
-        let name = try named ?? arguments.required("model")
-        guard let path = try locate("model", name, registry) else { return nil }
+        let name = try named ?? Session.modelName(arguments)
+        let path = try locate("model", name, registry)
+        let wasPossible = isPossible
+        parts(registry)
+        guard let path else {
+            describe(name, registry)
+            return nil
+        }
+        guard isPossible || !wasPossible else { return nil }
+        try Session.refuseAdapter(path)
         let model = try Session.model(arguments, registry, path: path, activation: activation)
         let audit = try CheckpointAudit(model)
         try audit.check(path)
@@ -69,7 +115,7 @@ struct Plan {
 
     /// The data sets of some flags, a line each.
     mutating func datasets(_ flags: [String], _ registry: Registry) throws {
-        let names = try DatasetNames(arguments, registry, isOffline: true)
+        let names = try DatasetNames(arguments, registry, onlyLooks: true)
         for name in flags.flatMap(arguments.list) {
             do {
                 let found = try names.resolve(name)
@@ -91,17 +137,25 @@ struct Plan {
     /// Everything that was asked for is here.
     var holdsAll: Bool { isComplete }
 
-    func show() {
+    /// - Throws: `ExitStatus.failure` when something cannot be had.
+    func show() throws {
         if arguments.bool("json") {
             let plan = lines.map { JSON.array([.string($0.topic), .string($0.text)]) }
-            let document: JSON = ["plan": .array(plan), "complete": .bool(isComplete)]
-            return Terminal.line(document.text())
+            let document: JSON = [
+                "plan": .array(plan), "complete": .bool(isComplete), "possible": .bool(isPossible),
+            ]
+            Terminal.line(document.text())
+        } else {
+            Terminal.line(Terminal.table(lines.map { [$0.topic, $0.text] }))
+            Terminal.line(
+                "dry run: "
+                    + (isComplete
+                        ? "everything is here; nothing was done"
+                        : isPossible
+                            ? "some of it would be fetched first; nothing was fetched or done"
+                            : "some of it cannot be had; nothing was fetched or done"))
         }
-        Terminal.line(Terminal.table(lines.map { [$0.topic, $0.text] }))
-        Terminal.line(
-            isComplete
-                ? "dry run: everything is here; nothing was done"
-                : "dry run: nothing was fetched or done")
+        if !isPossible { throw ExitStatus.failure }
     }
 }
 

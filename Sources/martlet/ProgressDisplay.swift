@@ -1,21 +1,35 @@
 import JSON
 import Training
 
-/// What a run shows: a line that is written over on a terminal, and plain lines for what is logged.
+/// What a run shows: a line that is written over on a terminal, and plain lines for what is logged; or for programs
+/// an object a line for what is logged, and one at the end.
 final class ProgressDisplay {
+    private let asJSON: Bool
     private var isLineOpen = false
     private var latest: RunProgress?
+
+    init(asJSON: Bool) { self.asJSON = asJSON }
+
+    /// A line for a reader.
+    func say(_ text: String) { asJSON ? Terminal.note(text) : Terminal.line(text) }
+
+    /// The last line for a program.
+    func end(_ outcome: JSON) {
+        if asJSON { Terminal.line(outcome.text()) }
+    }
 
     func show(_ event: RunLog.Event) {
         switch event {
         case .progress(let progress):
             latest = progress
-            guard Terminal.isInteractive else { return }
+            guard Terminal.isInteractive, !asJSON else { return }
             Terminal.write("\r\u{1B}[K\(line(progress))")
             isLineOpen = true
         case .record(let record):
             closeLine()
-            if let loss = record["eval_loss"]?.double {
+            if asJSON {
+                Terminal.line(record.text())
+            } else if let loss = record["eval_loss"]?.double {
                 Terminal.line("evaluation loss \(Self.number(loss))\(extras(record, "eval_"))\(when(record))")
             } else if let latest, record["loss"] != nil {
                 Terminal.line(line(latest, record))

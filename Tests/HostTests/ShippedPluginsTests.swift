@@ -38,7 +38,7 @@ struct ShippedPluginsTests {
     func everyPluginPasses(manifest: String) throws {
         let kinds = try Manifest(path: manifest).provides.map(\.kind)
         var words = ["plugin", "check", "--timeout", "60", FileSystem.parent(of: manifest)]
-        if kinds.contains("martlet.model/1") { words += ["--config"] + Self.configs }
+        if kinds.contains("martlet.model/1") { words += ["--model_config"] + Self.configs }
         let (status, text) = try Project.run(Program.path, words)
         let failures = text.split(separator: "\n").filter { !$0.hasPrefix("success") && !$0.hasPrefix("skipped") }
         #expect(status == 0, "\(failures.joined(separator: "\n"))")

@@ -87,20 +87,4 @@ struct CatalogueTests {
         #expect(try datasets.resolve("AI-ModelScope/leetcode-solutions-python").columns == nil)
         #expect(datasets.entries.filter { $0.columns != nil }.count == 160)
     }
-
-    @Test("reads hub, subsets and rows out of a dataset's name")
-    func references() throws {
-        func parse(_ text: String) throws -> DatasetReference { try DatasetReference(parsing: text) }
-        let full = try parse("hf::owner/name:one/two#500")
-        #expect(full.hub == .huggingFace && full.name == "owner/name" && full.subsets == ["one", "two"])
-        #expect(full.rows == 500)
-        let plain = try parse("alpaca-en#20")
-        #expect(plain.hub == nil && plain.name == "alpaca-en" && plain.subsets.isEmpty && plain.rows == 20)
-        #expect(try parse("MS::a/b:all").subsets == ["all"])
-        #expect(try parse("/data/x.jsonl").name == "/data/x.jsonl")
-        #expect(try parse("https://host/x.jsonl").name == "https://host/x.jsonl")
-        for bad in ["", "#5", "a#", "a#x", "a#-1", "a#99999999999999999999", ":all"] {
-            #expect(throws: CatalogueError.self) { try parse(bad) }
-        }
-    }
 }

@@ -18,7 +18,7 @@ extension Case {
         }
     }
 
-    /// Configurations that `--config` names, or check/config.json beside the manifest.
+    /// Configurations that `--model_config` names, or check/config.json beside the manifest.
     static let modelGraph = kindCase(
         "model-graph", MT_KIND_MODEL,
         claim: "the graph has the shapes that describe states, and the gradient that finite differences give"
@@ -28,7 +28,7 @@ extension Case {
             try Borrowed.lend(config) { table.probe(component.context, $0) } == 100
         }
         if own.isEmpty {
-            throw Skip(reason: "no config of its own was given: put one in check/config.json, or use --config")
+            throw Skip(reason: "no config of its own was given: put one in check/config.json, or use --model_config")
         }
         for config in own { try ModelSuite(component, table, config).run() }
     }

@@ -11,12 +11,19 @@ package struct DatasetName: Sendable, Equatable {
     /// Rows wanted; more than there are means with repetition.
     package var sample: Int?
 
-    /// - Throws: `DataError` where `#` is followed by no number.
+    /// - Throws: `DataError` where `#` is followed by no number, or `::` follows no hub.
     package init(_ text: String) throws {
         var rest = Substring(text)
-        if let end = rest.firstRange(of: "::"), let hub = Hub(rawValue: String(rest[..<end.lowerBound])) {
-            self.hub = hub
-            rest = rest[end.upperBound...]
+        if System.kind(of: text) == nil, let colon = rest.firstIndex(of: ":") {
+            let mark = rest[colon...].prefix { $0 == ":" }
+            if mark.count <= 2, let hub = Hub(rawValue: rest[..<colon].lowercased()) {
+                self.hub = hub
+                rest = rest[mark.endIndex...]
+            } else if mark.count == 2 {
+                throw DataError(
+                    text, found: "\"\(rest[..<mark.endIndex])\"",
+                    wanted: "hf:: for Hugging Face, ms:: for ModelScope, or neither")
+            }
         }
         // A file's own name may hold "#" and ":".
         if System.kind(of: String(rest)) == nil {
@@ -29,7 +36,9 @@ package struct DatasetName: Sendable, Equatable {
                 sample = count
                 rest = rest[..<hash]
             }
-            if System.kind(of: String(rest)) == nil, let colon = rest.lastIndex(of: ":") {
+            if System.kind(of: String(rest)) == nil, let colon = rest.lastIndex(of: ":"),
+                !rest[colon...].hasPrefix("://"), !rest.hasPrefix("wheel:")
+            {
                 subsets = rest[rest.index(after: colon)...].split(separator: "/").map(String.init)
                 rest = rest[..<colon]
             }

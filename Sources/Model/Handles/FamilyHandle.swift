@@ -14,18 +14,9 @@ package final class FamilyHandle: @unchecked Sendable {
 
     package init(config: JSON, components: any ComponentSource, at path: String) throws {
         let text = config.text()
-        let best = try components.best(kind: MT_KIND_MODEL) { component in
-            guard let table = component.table?.assumingMemoryBound(to: mt_model_table.self) else { return 0 }
-            return text.lent { Int(table.pointee.probe(component.ctx, $0)) }
-        }
-        guard let component = best?.component, let table = component.table?.assumingMemoryBound(to: mt_model_table.self)
-        else {
-            let named = config["architectures"]?.array?.compactMap(\.string).joined(separator: ", ")
-            let known = components.componentIDs(kind: MT_KIND_MODEL).joined(separator: ", ")
-            throw ModelError(
-                .unsupported,
-                "no model family knows the architecture \(named ?? config["model_type"]?.string ?? "(none named)"); installed families: \(known)",
-                at: path)
+        let component = try Self.component(config, components, at: path)
+        guard let table = component.table?.assumingMemoryBound(to: mt_model_table.self) else {
+            throw ModelError(.invalid, "has no table", at: "model \(component.id.string)")
         }
         self.table = table
         context = component.ctx
@@ -36,6 +27,28 @@ package final class FamilyHandle: @unchecked Sendable {
             try text.lent { text in try checked { table.pointee.describe(component.ctx, text, sink, $0) } }
         }
         shape = try ModelShape(JSON(parsing: document))
+    }
+
+    /// The family that knows a configuration, or what of it a catalogue keeps.
+    package static func id(config: JSON, components: any ComponentSource, at path: String) throws -> String {
+        try component(config, components, at: path).id.string
+    }
+
+    private static func component(
+        _ config: JSON, _ components: any ComponentSource, at path: String
+    ) throws -> mt_component {
+        let text = config.text()
+        let best = try components.best(kind: MT_KIND_MODEL) { component in
+            guard let table = component.table?.assumingMemoryBound(to: mt_model_table.self) else { return 0 }
+            return text.lent { Int(table.pointee.probe(component.ctx, $0)) }
+        }
+        if let component = best?.component { return component }
+        let named = config["architectures"]?.array?.compactMap(\.string).joined(separator: ", ")
+        let known = components.componentIDs(kind: MT_KIND_MODEL).joined(separator: ", ")
+        throw ModelError(
+            .unsupported,
+            "no model family knows the architecture \(named ?? config["model_type"]?.string ?? "(none named)"); installed families: \(known)",
+            at: path)
     }
 
     /// The family's name for a tensor of a checkpoint, or nil when it has no use for it.

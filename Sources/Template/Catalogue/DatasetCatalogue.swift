@@ -1,48 +1,5 @@
 import JSON
 
-/// A dataset as it is named on the command line: `[hf::|ms::]id_or_path[:subset/subset|:all][#rows]`.
-package struct DatasetReference: Sendable, Equatable {
-    package enum Hub: String, Sendable {
-        case huggingFace = "hf"
-        case modelScope = "ms"
-    }
-    /// The hub that is named; nil leaves it to the settings.
-    package var hub: Hub?
-    package var name: String
-    /// Empty is the dataset's first; `["all"]` is every one.
-    package var subsets: [String]
-    /// How many rows to take; more than there are repeats them.
-    package var rows: Int?
-
-    /// - Throws: `CatalogueError` if the count of rows is no number, or nothing is named.
-    package init(parsing text: String) throws(CatalogueError) {
-        var rest = text[...]
-        hub = nil
-        for candidate in [Hub.huggingFace, .modelScope]
-        where Text.lower(String(rest)).hasPrefix(candidate.rawValue + "::") {
-            hub = candidate
-            rest = rest.dropFirst(candidate.rawValue.count + 2)
-        }
-        rows = nil
-        if let mark = rest.lastIndex(of: "#") {
-            let digits = rest[rest.index(after: mark)...]
-            guard let count = Int(digits), count > 0 else {
-                throw CatalogueError("dataset '\(text)': after '#' expected a number of rows, found '\(digits)'")
-            }
-            rows = count
-            rest = rest[..<mark]
-        }
-        subsets = []
-        // A colon before the last part of a path belongs to the path (a URL's or a folder's).
-        if let colon = rest.lastIndex(of: ":"), !rest[colon...].hasPrefix("://") {
-            subsets = rest[rest.index(after: colon)...].split(separator: "/").map(String.init)
-            rest = rest[..<colon]
-        }
-        name = String(rest)
-        if name.isEmpty { throw CatalogueError("dataset '\(text)': expected an id or a path before ':' and '#'") }
-    }
-}
-
 /// The published datasets that are known by id, and how their rows are read.
 package struct DatasetCatalogue: Sendable {
     package struct Entry: Sendable, Equatable {
@@ -118,6 +75,7 @@ package struct DatasetCatalogue: Sendable {
         }
         if scored.count == 1 || (best.cost < 1 && scored[1].cost > best.cost) { return best.entry }
         throw CatalogueError(
-            "'\(name)' may mean several datasets; give one of", candidates: scored.prefix(8).map(\.entry.id))
+            "'\(name)' may mean several datasets; give one of",
+            candidates: Array(Names.unique(scored.map(\.entry.id)).prefix(8)))
     }
 }

@@ -75,7 +75,7 @@ package struct ModelCatalogue: Sendable {
         if equal.count == 1, best.cost < 3 { return entries[best.at] }
         throw CatalogueError(
             "'\(name)' may mean several models; give one of",
-            candidates: scored.prefix(8).map { entries[$0.at].id })
+            candidates: Array(Names.unique(scored.map { entries[$0.at].id }).prefix(8)))
     }
 
     private func hasOwner(_ owner: String, _ entry: Entry) -> Bool {

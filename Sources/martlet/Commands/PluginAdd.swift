@@ -9,28 +9,59 @@ enum PluginAdd: Command {
     static let operandCount = 1...1
     static let flags = [Flag("no_check", .boolean, "Do not run plugin check first", default: "false")]
 
-    static func run(_ arguments: Arguments) throws {
-        let subject = try Subject(arguments.positional[0])
-        let manifest = try Manifest(path: subject.manifestPath)
-        let installed = try Session.installed(arguments)
-        if let other = installed.plugins.first(where: {
-            $0.manifest.id == manifest.id && $0.manifest.path != manifest.path
-        }) {
-            throw HostError(
-                .conflict, manifest.path, "the id \(manifest.id) is already that of \(other.manifest.path)",
-                fix: "martlet plugin remove \(manifest.id)")
+    static func plan(_ plan: inout Plan) throws {
+        let candidate = try Candidate(plan.arguments)
+        let manifest = candidate.manifest
+        plan.add("plugin", "\(manifest.id) \(manifest.version), \(manifest.path)")
+        plan.add("library", "\(try candidate.checkedLibrary()), allowed by the policy")
+        for claim in manifest.provides { plan.add("offers", "\(claim.kind) \(claim.id)") }
+        if !plan.arguments.bool("no_check") { plan.add("check", "martlet plugin check runs first, and is not run now") }
+        plan.add("into", try InstallationFile.current().path)
+    }
+
+    /// A plugin that is to be added.
+    private struct Candidate {
+        let subject: Subject
+        let manifest: Manifest
+        let installed: Registry
+
+        /// - Throws: `HostError` for a manifest that cannot be read, or an id that is another plugin's.
+        init(_ arguments: Arguments) throws {
+            subject = try Subject(arguments.positional[0])
+            let manifest = try Manifest(path: subject.manifestPath)
+            self.manifest = manifest
+            installed = try Session.installed(arguments)
+            if let other = installed.plugins.first(where: {
+                $0.manifest.id == manifest.id && $0.manifest.path != manifest.path
+            }) {
+                throw HostError(
+                    .conflict, manifest.path, "the id \(manifest.id) is already that of \(other.manifest.path)",
+                    fix: "martlet plugin remove \(manifest.id)")
+            }
         }
+
+        /// The library, once the policy allows it.
+        func checkedLibrary() throws -> String {
+            let library = try installed.installation.library(of: manifest)
+            // The digest of an earlier build is about to be replaced; everything else that the policy asks holds now.
+            var policy = installed.installation.policy
+            policy.digests[manifest.id] = nil
+            try policy.check(manifest)
+            try policy.check(library: library, of: manifest)
+            return library
+        }
+    }
+
+    static func run(_ arguments: Arguments) throws {
+        let candidate = try Candidate(arguments)
+        let (manifest, installed) = (candidate.manifest, candidate.installed)
         if !arguments.bool("no_check") {
-            let failures = try PluginCheck.findings(subject, timeout: 10) { _ in }.filter(PluginCheck.isFailure)
+            let failures = try PluginCheck.findings(candidate.subject, timeout: 10) { _ in }
+                .filter(PluginCheck.isFailure)
             for failure in failures { Terminal.error(PluginCheck.line(failure)) }
             if !failures.isEmpty { throw ExitStatus.plugin }
         }
-        let library = try installed.installation.library(of: manifest)
-        // The digest of an earlier build is about to be replaced; everything else that the policy asks holds now.
-        var policy = installed.installation.policy
-        policy.digests[manifest.id] = nil
-        try policy.check(manifest)
-        try policy.check(library: library, of: manifest)
+        let library = try candidate.checkedLibrary()
         let file = try InstallationFile.current()
         try file.add(manifest, digest: try Digest.sha256(file: library))
         Terminal.line("added \(manifest.id) \(manifest.version) to \(file.path)")

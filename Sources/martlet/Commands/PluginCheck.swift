@@ -10,11 +10,13 @@ enum PluginCheck: Command {
     static let operandCount = 1...1
     static let flags = [
         Flag("timeout", .number, "Seconds that one case may take", default: "10"),
-        Flag("config", .list, "config.json files that a model family is built with, beside its own check/config.json"),
+        Flag(
+            "model_config", .list,
+            "config.json files that a model family is built with, beside its own check/config.json"),
     ]
 
     static func run(_ arguments: Arguments) throws {
-        let subject = try Subject(arguments.positional[0], configs: arguments.list("config"))
+        let subject = try Subject(arguments.positional[0], configs: arguments.list("model_config"))
         let isJSON = arguments.bool("json")
         let seconds = arguments.double("timeout") ?? 10
         guard seconds > 0 else { throw UsageError("--timeout is \(seconds), wanted seconds above 0") }

@@ -50,6 +50,9 @@ enum ScoreCommand: Command {
         }
         let sequences = try ScoreInput.sequences(arguments, model)
         guard !sequences.isEmpty else { throw UsageError("there is nothing to score; give a text, --texts or --ids") }
+        guard arguments.has("logits") || sequences.contains(where: { $0.count > 1 }) else {
+            throw UsageError("there is nothing to score: no text has a token that stands behind another")
+        }
         try check(features, sequences, model)
         try scoreTokens(sequences, features, model, registry, arguments)
     }
@@ -96,12 +99,13 @@ enum ScoreCommand: Command {
             let logprobs = try scorer.logprobs(ids, features: features?[i..<i + 1]).map(Double.init)
             total -= logprobs.reduce(0, +)
             count += logprobs.count
-            let mean = logprobs.isEmpty ? 0 : -logprobs.reduce(0, +) / Double(logprobs.count)
+            // A single token stands behind nothing that it could be told from.
+            let mean = logprobs.isEmpty ? nil : -logprobs.reduce(0, +) / Double(logprobs.count)
             line(
                 i, ids,
                 [
-                    ("logprobs", .array(logprobs.map(JSON.double))), ("nll", .double(mean)),
-                    ("perplexity", .double(exp(mean))),
+                    ("logprobs", .array(logprobs.map(JSON.double))), ("nll", mean.map(JSON.double) ?? .null),
+                    ("perplexity", mean.map { .double(exp($0)) } ?? .null),
                 ],
                 arguments)
         }

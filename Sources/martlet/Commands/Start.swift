@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import Host
+import Training
 
 /// The guided way: asks for model, method and data, shows the command that it runs, and runs it.
 enum StartCommand: Command {
@@ -17,19 +18,24 @@ enum StartCommand: Command {
 
     private static func ask(_ menu: Menu) throws {
         Terminal.line("Return takes what stands in brackets; the end of the input ends it.")
-        let model = try menu.model()
-        try menu.run(["download", "--model", model], unless: System.kind(of: model) != nil)
-        let training = try menu.training(model)
-        try menu.run(training.words)
-        guard training.isAdapter else { return }
-        let merged = training.output + "-merged"
-        if try menu.confirms("Merge the adapter into the model, at \(merged)?") {
-            try menu.run([
-                "export", "--model", model, "--adapters", training.output, "--merge_lora", "true", "--output_dir",
-                merged,
-                "--exist_ok", "true",
-            ])
-            if try menu.confirms("Chat with it?") { try menu.run(["infer", "--model", merged]) }
+        var model = try menu.model()
+        while System.kind(of: model) == nil, try !menu.run(["download", "--model", model]) { model = try menu.model() }
+        var training = try menu.training(model)
+        while try !menu.run(training.words) {
+            guard try menu.confirms("That did not work. Other answers?") else { throw ExitStatus.failure }
+            training = try menu.training(model)
+        }
+        let trained = try training.result(isDry: menu.isDry)
+        if try menu.confirms("Chat with it?") { _ = try menu.run(["infer"] + trained) }
+        if training.isAdapter {
+            let merged = training.output + "-merged"
+            guard try menu.confirms("Merge the adapter into the model, at \(merged)?") else { return }
+            let words = ["export", "--model", model, "--adapters", training.output, "--merge_lora", "true"]
+            _ = try menu.run(words + ["--output_dir", merged, "--exist_ok", "true"])
+        } else {
+            let file = training.output + "-gguf"
+            guard try menu.confirms("Write it as a GGUF file too, in \(file)?") else { return }
+            _ = try menu.run(["export"] + trained + ["--to_gguf", "true", "--output_dir", file, "--exist_ok", "true"])
         }
     }
 }
@@ -40,8 +46,18 @@ private struct Menu {
 
     struct Training {
         var words: [String]
+        var model: String
         var output: String
         var isAdapter: Bool
+        /// Flags of the model as it was held in training.
+        var quantization: [String] = []
+
+        /// The flags that name what was trained.
+        func result(isDry: Bool) throws -> [String] {
+            if isAdapter { return ["--model", model, "--adapters", output] + quantization }
+            let newest = isDry ? nil : try CheckpointStore(output).steps().last
+            return ["--model", System.join(output, "checkpoint-\(newest.map(String.init) ?? "N")")]
+        }
     }
 
     func model() throws -> String {
@@ -69,23 +85,24 @@ private struct Menu {
         var words = [
             "train", "--model", model, "--dataset", data, "--output_dir", output, "--num_train_epochs", epochs,
         ]
-        switch method {
-        case "full": words += ["--tuner_type", "full"]
-        case "QLoRA": words += ["--quant_method", "bnb", "--quant_bits", "4", "--lora_rank", try ask("Rank", "8")]
-        default: words += ["--lora_rank", try ask("Rank", "8")]
-        }
-        return Training(words: words, output: output, isAdapter: method != "full")
+        let quantization = method == "QLoRA" ? ["--quant_method", "bnb", "--quant_bits", "4"] : []
+        words += quantization
+        words += try method == "full" ? ["--tuner_type", "full"] : ["--lora_rank", ask("Rank", "8")]
+        return Training(
+            words: words, model: model, output: output, isAdapter: method != "full", quantization: quantization)
     }
 
     func confirms(_ question: String) throws -> Bool { try ask(question + " y or n", "y").lowercased().hasPrefix("y") }
 
     /// Shows a command as it would be typed, and runs it.
-    func run(_ words: [String], unless isNeedless: Bool = false) throws {
-        if isNeedless { return }
+    /// - Returns: Whether it worked.
+    func run(_ words: [String]) throws -> Bool {
         Terminal.line("\n$ martlet " + words.map(Self.quoted).joined(separator: " "))
-        if isDry { return }
+        if isDry { return true }
         let status = CommandLineTool.run(words)
-        guard status == 0 else { throw ExitStatus(code: status) }
+        // Ctrl-C is meant for the menu too.
+        if status == 130 { throw ExitStatus(code: status) }
+        return status == 0
     }
 
     private static func quoted(_ word: String) -> String {

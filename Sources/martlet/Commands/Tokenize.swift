@@ -9,26 +9,26 @@ enum TokenizeCommand: Command {
     static let operands = "[TEXT …]"
     static let flags =
         Session.modelFlags + [
-            Flag("no_special", .boolean, "Add no beginning or end tokens", default: "false"),
-            Flag("decode", .boolean, "Standard input or operands are ids; print their text", default: "false"),
+            Flag(
+                "no_special", .boolean,
+                "Add no beginning or end tokens; those that the text spells out are read as such", default: "false"),
+            Flag(
+                "decode", .boolean, "The operands, or each line of standard input, are a list of ids; print its text",
+                default: "false"),
         ]
 
     static func run(_ arguments: Arguments) throws {
         let registry = try Session.registry(arguments)
         let tokenizer = try TextFiles(path: Session.modelPath(arguments, registry), components: registry)
             .openTokenizer()
+        if arguments.bool("decode") { return try decode(arguments, tokenizer) }
         let texts = try arguments.positional.isEmpty ? Input.lines("-") : arguments.positional
         for given in texts {
-            // A row of a JSONL file stands for its text, or its ids.
+            // A row of a JSONL file stands for its text.
             let row = given.hasPrefix("{") ? try? JSON(parsing: given) : nil
-            let text = row?["text"]?.string ?? (arguments.bool("decode") ? row?["ids"]?.text() : nil) ?? given
-            if arguments.bool("decode") {
-                let ids = text.split { $0 == "," || $0 == " " || $0 == "[" || $0 == "]" }.compactMap { Int32($0) }
-                Terminal.line(try tokenizer.decode(ids, skipSpecial: false))
-                continue
-            }
             let ids = try tokenizer.encode(
-                text, options: arguments.bool("no_special") ? [] : [.addSpecial, .parseSpecial])
+                row?["text"]?.string ?? given,
+                options: arguments.bool("no_special") ? .parseSpecial : [.addSpecial, .parseSpecial])
             if arguments.bool("json") {
                 let line: JSON = [
                     "ids": .array(ids.map { .int(Int64($0)) }),
@@ -38,6 +38,26 @@ enum TokenizeCommand: Command {
             } else {
                 for id in ids { Terminal.line("\(id)\t\(JSON.string(tokenizer.piece(id) ?? "").text())") }
             }
+        }
+    }
+
+    /// Texts of ids: the operands are one list, each line of standard input another.
+    private static func decode(_ arguments: Arguments, _ tokenizer: TokenizerHandle) throws {
+        let lists = arguments.positional
+        for given in try lists.isEmpty ? Input.lines("-") : [lists.joined(separator: " ")] {
+            let row = given.hasPrefix("{") ? try? JSON(parsing: given) : nil
+            let words = (row?["ids"]?.text() ?? given).split { ", []\t\r".contains($0) }
+            guard !words.isEmpty else { throw UsageError("\"\(given)\" holds no token id") }
+            let ids = try words.map { word in
+                guard let id = Int32(word), id >= 0, Int(id) < tokenizer.vocabularySize || tokenizer.piece(id) != nil
+                else {
+                    throw UsageError("\"\(word)\" is no token id; they go from 0 to \(tokenizer.vocabularySize - 1)")
+                }
+                return id
+            }
+            let text = try tokenizer.decode(ids, skipSpecial: false)
+            let line: JSON = ["ids": .array(ids.map { .int(Int64($0)) }), "text": .string(text)]
+            Terminal.line(arguments.bool("json") ? line.text() : text)
         }
     }
 }

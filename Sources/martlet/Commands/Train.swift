@@ -20,11 +20,14 @@ enum TrainCommand: Command {
         let directory = try arguments.required("output_dir")
         let checkpoint = try checkpoint(arguments, directory)
         let model = try Session.model(arguments, registry)
+        try CheckpointAudit(model).check(model.path)
         let parts = TrainParts(arguments, model, registry)
+        try parts.check()
         let tuner = try parts.tuner()
         let engine = try parts.engine(tuner)
         let data = try parts.data(parts.purpose(), directory: directory, continues: checkpoint != nil)
         var settings = try parts.runSettings(directory)
+        try parts.checkEvaluation(data, settings)
         let trainer = Trainer(
             engine, settings: try parts.trainerSettings(data, tuner, checkpoint, epochs: settings.epochs))
         settings.arguments = arguments.json
@@ -32,38 +35,52 @@ enum TrainCommand: Command {
             let rate = (engine.options.products == "bf16" ? Ceiling.bf16.measure() : nil) ?? Ceiling.f32.measure()
             settings.peakRate = rate.map { $0 * 1e9 }
         }
+        let display = ProgressDisplay(asJSON: arguments.bool("json"))
         // All that was asked for is there: only now is anything written or moved.
         try System.makeDirectories(directory)
-        try prepare(directory, checkpoint)
+        try prepare(directory, checkpoint, display)
         if checkpoint == nil { data.ledger.removeStale() }
         data.validationLedger.removeStale()
         try settings.arguments.write(to: "\(directory)/args.json")
-        Terminal.line("\(engine.parameters.count) trained numbers in \(engine.parameters.entries.count) tensors")
-        let log = try makeLog(arguments, directory, settings, continues: checkpoint != nil, registry)
+        display.say("\(engine.parameters.count) trained numbers in \(engine.parameters.entries.count) tensors")
+        let log = try makeLog(arguments, directory, settings, display, continues: checkpoint != nil, registry)
         let run = TrainingRun(trainer, data: data, settings: settings, log: log, components: registry)
-        if let checkpoint {
-            try run.resume(checkpoint)
-            Terminal.line("going on after step \(run.state.step) of \(checkpoint.directory)")
-        }
-        Interruption.listen()
-        let ending: TrainingRun.Ending
         do {
-            ending = try run.run()
+            if let checkpoint {
+                try run.resume(checkpoint)
+                display.say("going on after step \(run.state.step) of \(checkpoint.directory)")
+            }
+            Interruption.listen()
+            defer { tellRows(data, display) }
+            let ending = try run.run()
+            if ending != .interrupted, let tuner {
+                try Adapter.save(engine, tuner: tuner, to: directory, components: registry)
+            }
+            try report(run, ending, display, isAdapter: tuner != nil)
+        } catch let status as ExitStatus {
+            throw status
         } catch {
-            tellRows(data)
+            log.fail(error)
             throw error
         }
-        tellRows(data)
-        if ending == .interrupted {
-            Terminal.error("interrupted after step \(run.state.step); go on with --resume_from_checkpoint last")
+    }
+
+    /// Says how the run ended and where its weights are.
+    private static func report(
+        _ run: TrainingRun, _ ending: TrainingRun.Ending, _ display: ProgressDisplay, isAdapter: Bool
+    ) throws {
+        let directory = run.settings.directory
+        let isInterrupted = ending == .interrupted
+        let last = isInterrupted ? run.state.step : run.state.finalStep(run.settings)
+        let weights = isAdapter && !isInterrupted ? directory : "\(directory)/checkpoint-\(last)"
+        display.end([
+            "status": .string(ending.rawValue), "steps": .int(Int64(run.state.step)), "weights": .string(weights),
+        ])
+        if isInterrupted {
+            Terminal.error("interrupted after step \(last); go on with --resume_from_checkpoint last")
             throw ExitStatus(code: 130)
         }
-        if let tuner {
-            try Adapter.save(engine, tuner: tuner, to: directory, components: registry)
-            Terminal.line("adapter saved in \(directory)")
-        } else {
-            Terminal.line("weights saved in \(directory)/checkpoint-\(run.state.finalStep(settings))")
-        }
+        display.say("\(isAdapter ? "adapter" : "weights") saved in \(weights)")
     }
 
     static func plan(_ plan: inout Plan) throws {
@@ -71,11 +88,11 @@ enum TrainCommand: Command {
     }
 
     /// What became of the rows.
-    private static func tellRows(_ data: TrainingData) {
+    private static func tellRows(_ data: TrainingData, _ display: ProgressDisplay) {
         for (what, ledger) in [("", data.ledger), ("evaluation: ", data.validationLedger)]
         where ledger.counts.read > 0 {
             let listed = ledger.counts.rejectedRows > 0 ? ledger.path.map { "; \($0) lists them" } : nil
-            Terminal.line(what + ledger.counts.summary + (listed ?? ""))
+            display.say(what + ledger.counts.summary + (listed ?? ""))
         }
     }
 
@@ -112,28 +129,40 @@ enum TrainCommand: Command {
     private static let previewed = 5
 
     /// The checkpoint that the run is to go on from.
-    private static func checkpoint(_ arguments: Arguments, _ directory: String) throws -> TrainingCheckpoint? {
+    static func checkpoint(_ arguments: Arguments, _ directory: String) throws -> TrainingCheckpoint? {
         guard let named = arguments.text("resume_from_checkpoint"), named != "false" else { return nil }
-        guard ["last", "true"].contains(named) else { return try TrainingCheckpoint(named) }
+        guard ["last", "true"].contains(named) else { return try goingOn(from: named, arguments) }
         let newest = try CheckpointStore(directory).newestComplete()
         for problem in newest.problems { Terminal.error("checkpoint passed over: \(problem)") }
         guard let path = newest.path else {
             throw TrainingError(
                 .notFound, "holds no whole checkpoint to go on from; leave out --resume_from_checkpoint", at: directory)
         }
-        return try TrainingCheckpoint(path)
+        return try goingOn(from: path, arguments)
+    }
+
+    /// A checkpoint of this very training; what is otherwise and may be is said.
+    private static func goingOn(from path: String, _ arguments: Arguments) throws -> TrainingCheckpoint {
+        let checkpoint = try TrainingCheckpoint(path)
+        let resume = TrainResume(from: checkpoint.arguments, to: arguments.json)
+        try resume.check(path)
+        for difference in resume.allowed { Terminal.note(difference.text) }
+        return checkpoint
     }
 
     /// Clears away what killed runs left, and moves checkpoints aside that this run does not go on from.
-    private static func prepare(_ directory: String, _ checkpoint: TrainingCheckpoint?) throws {
+    private static func prepare(
+        _ directory: String, _ checkpoint: TrainingCheckpoint?, _ display: ProgressDisplay
+    ) throws {
         try ReplacementDirectory.sweep(directory)
         if let place = try CheckpointStore(directory).setAside(above: checkpoint?.state.step ?? -1) {
-            Terminal.line("checkpoints of an earlier run moved to \(place)")
+            display.say("checkpoints of an earlier run moved to \(place)")
         }
     }
 
     private static func makeLog(
-        _ arguments: Arguments, _ directory: String, _ settings: RunSettings, continues: Bool, _ registry: Registry
+        _ arguments: Arguments, _ directory: String, _ settings: RunSettings, _ display: ProgressDisplay,
+        continues: Bool, _ registry: Registry
     ) throws -> RunLog {
         let name = arguments.text("run_name") ?? System.lastComponent(of: directory)
         let installed = registry.componentIDs(kind: MT_KIND_LOGGER)
@@ -158,7 +187,6 @@ enum TrainCommand: Command {
             Terminal.error("without the index of runs: \(error)")
             index = nil
         }
-        let display = ProgressDisplay()
         return try RunLog(
             directory: directory, continues: continues, loggers: loggers, index: index, watch: display.show)
     }

@@ -30,13 +30,20 @@ struct TrainPlan {
         plan.add("optimizer", try method.optimizerID())
         _ = try (method.objective(), method.optimizer())
         if let model, plan.holdsAll { try fill(&plan, model) }
-        plan.add("output", try arguments.required("output_dir"))
+        let output = try arguments.required("output_dir")
+        if let checkpoint = try TrainCommand.checkpoint(arguments, output) {
+            plan.add("goes on", "after step \(checkpoint.state.step) of \(checkpoint.directory)")
+        }
+        plan.add("output", output)
     }
 
     private func fill(_ plan: inout Plan, _ model: Model) throws {
         let parts = TrainParts(arguments, model, registry)
+        try parts.check()
         let tuner = try parts.tuner()
         let data = try parts.data(parts.purpose(), directory: nil)
+        let run = try parts.runSettings("")
+        try parts.checkEvaluation(data, run)
         var longest = MemoryEstimate.Batch(tokens: 16, rows: 1)
         var (batches, tokens) = (0, 0)
         let stream = try data.batches(epoch: 0)
@@ -57,7 +64,7 @@ struct TrainPlan {
             while read < 4096, try stream.next() != nil { read += 1 }
             plan.add("evaluation", data.validationLedger.counts.summary)
         }
-        let settings = try parts.trainerSettings(data, tuner, nil, epochs: parts.runSettings("").epochs)
+        let settings = try parts.trainerSettings(data, tuner, nil, epochs: run.epochs)
         plan.add(
             "steps",
             "\(settings.schedule.steps) of \(settings.accumulation) batches, peak learning rate \(settings.schedule.peak)"
